@@ -1,0 +1,23 @@
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <string>
+#include <vector>
+
+namespace walcast {
+
+/// Who a token speaks for. Immutable once made.
+struct principal {
+    std::string user_uuid;
+    std::string token_uuid; ///< safe to log, unlike the token
+    bool is_admin = false;
+    bool is_active = false;
+    std::vector<std::string> scopes;
+    /// Microseconds since 1970 UTC from which the token is dead: the earlier of expires_at and refreshes_at.
+    std::int64_t expires_at = std::numeric_limits<std::int64_t>::max();
+
+    [[nodiscard]] bool alive(std::int64_t now_us) const { return now_us < expires_at; }
+};
+
+} // namespace walcast

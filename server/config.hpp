@@ -1,0 +1,86 @@
+#pragma once
+
+#include "server/ops/log.hpp"
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace walcast {
+
+/// A configuration that cannot be used. `what()` is one line: file, path of the key, what is wrong.
+class config_error : public std::runtime_error {
+  public:
+    using std::runtime_error::runtime_error;
+};
+
+/// Where the server listens: from Services.Websocket.InternalURLs, picked by $ARVADOS_SERVICE_INTERNAL_URL.
+struct listen_address {
+    bool tls = false; ///< https:// or wss:// in the URL
+    std::string host; ///< a name or address; empty or `0.0.0.0` is every address
+    std::uint16_t port = 0;
+};
+
+/// Which source the feed uses.
+enum class source_choice : std::uint8_t {
+    automatic, ///< the slot if it can be used, otherwise the listener
+    slot,      ///< the slot, or keep trying
+    listener,  ///< LISTEN on `logs` only
+};
+
+/// Everything that can be set, with the defaults of Arvados and ours. Documented in schema/config.schema.json.
+struct config {
+    // Arvados' own keys
+    std::string cluster_id;
+    std::map<std::string, std::string> postgresql; ///< PostgreSQL.Connection: libpq parameters
+    unsigned connection_pool = 32;                 ///< PostgreSQL.ConnectionPool, reported as a metric
+    listen_address listen;
+    std::string external_url;                       ///< Services.Websocket.ExternalURL
+    std::chrono::milliseconds send_timeout{60'000}; ///< API.SendTimeout: idle `{}` and the limit of one write
+    unsigned client_event_queue = 64;               ///< API.WebsocketClientEventQueue
+    std::string management_token;
+    std::string system_root_token;
+    std::string anonymous_token; ///< Users.AnonymousUserToken, reduced to its secret
+    bool role_groups_visible_to_all = true;
+    std::string tls_certificate; ///< TLS.Certificate: a path, `file://` stripped
+    std::string tls_key;
+    log_level level = log_level::info;
+    log_format format = log_format::json;
+    /// Of the file that was read, for arvados_config_source_timestamp_seconds.
+    std::string source_sha256;
+    double source_timestamp = 0;
+    std::string source_path;
+
+    // The section Walcast
+    source_choice source = source_choice::automatic;
+    std::string slot = "walcast";
+    std::string publication = "walcast";
+    unsigned shards = 0; ///< threads that serve clients; 0: one less than the processors, at least one
+    std::size_t feed_bytes = std::size_t{128} << 20; ///< per shard's view: the transactions are shared
+    std::chrono::milliseconds feed_age{15 * 60'000};
+    std::size_t retention_bytes = std::size_t{256} << 20; ///< WAL that the slot may hold back for us
+    std::chrono::milliseconds retention_age{15 * 60'000};
+    std::size_t outbox_bytes = std::size_t{256} << 10; ///< per session, before it counts as behind
+    std::size_t max_message_bytes = std::size_t{2} << 20; ///< of one client message
+    std::size_t max_event_bytes = std::size_t{1} << 20;   ///< of one event we send; larger: text is cut to fit
+    unsigned max_connections = 16'000;
+    unsigned max_subscriptions = 1'000; ///< per session
+    std::chrono::milliseconds handshake_timeout{10'000};
+    std::chrono::milliseconds replay_window{10 * 60'000}; ///< how far last_log_id reaches back when the row is unknown
+    std::chrono::milliseconds drain_timeout{10'000};      ///< after SIGTERM
+    unsigned query_connections = 2;                       ///< for tokens and replays
+};
+
+/// Reads a configuration file (yaml), or throws config_error. `internal_url` is $ARVADOS_SERVICE_INTERNAL_URL or empty.
+/// With `legacy` set the file has the format of the old `-legacy-ws-config`.
+[[nodiscard]] config load_config(const std::string &path, const std::string &internal_url);
+
+/// The libpq connection string of `PostgreSQL.Connection`, each value quoted; more parameters may be added.
+[[nodiscard]] std::string connection_string(const std::map<std::string, std::string> &parameters);
+
+} // namespace walcast
