@@ -1,0 +1,97 @@
+#pragma once
+
+#include "server/feed/batch.hpp"
+#include "server/feed/feed.hpp"
+#include "server/ops/session_probe.hpp"
+#include "server/protocol/event.hpp"
+#include "server/session/event_journal.hpp"
+#include "server/session/filter_index.hpp"
+#include "server/session/services.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <unordered_set>
+#include <vector>
+
+namespace walcast {
+
+class v0_session;
+
+/// What of a session's behaviour is configurable.
+struct session_limits {
+    std::size_t outbox_bytes;      ///< queued more than this, a session counts as behind
+    std::size_t max_event_bytes;   ///< of one event's body
+    unsigned max_subscriptions;    ///< of one session
+    std::int64_t send_interval_us; ///< an idle session gets `{}` this often
+};
+
+/// The place of one shard where events meet sessions: its feed, the journal, the filters, and who is dirty.
+///
+/// Driven by the shard: append() for every batch of the source, tick() about once a second. One thread, no locks.
+/// A batch is matched as a whole, each event encoded at most once, and each session that got something is flushed
+/// once at the end, which is what makes a burst cost one write per session instead of one per event.
+class event_hub {
+  public:
+    event_hub(feed::limits bounds, session_limits limits, services &outside, session_probe &probe);
+    event_hub(const event_hub &) = delete;
+    event_hub &operator=(const event_hub &) = delete;
+
+    void append(const batch &next, std::int64_t now_us);
+    void tick(std::int64_t now_us);
+
+    /// Calls `then` once the feed has decoded this far; at once if it has.
+    void when_decoded(lsn up_to, std::function<void()> then);
+
+    // For sessions:
+    [[nodiscard]] bool ready() const { return ready_; }
+    [[nodiscard]] const feed &transactions() const { return feed_; }
+    [[nodiscard]] const event_journal &journal() const { return journal_; }
+    /// The first journal entry that was not yet known when the source became ready: where a subscription begins that
+    /// was made before.
+    [[nodiscard]] std::uint64_t ready_since() const { return ready_since_; }
+    [[nodiscard]] filter_index &filters() { return filters_; }
+    [[nodiscard]] services &outside() { return outside_; }
+    [[nodiscard]] session_probe &probe() { return probe_; }
+    [[nodiscard]] const session_limits &limits() const { return limits_; }
+    [[nodiscard]] std::int64_t now() const { return now_us_; }
+
+    /// The event of a journal entry, if the feed still has its row.
+    [[nodiscard]] std::optional<event> event_of(std::uint64_t number);
+    /// The event of a transaction that was read from the table.
+    [[nodiscard]] std::optional<event> event_of(const transaction &one);
+    /// The encoded event of a journal entry; null if it cannot be encoded. Encoded once, then remembered for a while.
+    [[nodiscard]] frame_ptr frame_of(std::uint64_t number, const event &of);
+    [[nodiscard]] frame_ptr encode(const event &of);
+
+    void add(v0_session &session) { sessions_.insert(&session); }
+    void remove(v0_session &session);
+    /// Asks for a flush at the end of the batch.
+    void mark_dirty(v0_session &session) { dirty_.push_back(&session); }
+
+  private:
+    struct waiter {
+        lsn up_to;
+        std::function<void()> then;
+    };
+
+    void note_events(std::uint64_t segment);
+    void wake_waiters();
+
+    feed feed_;
+    event_journal journal_;
+    event_reader reader_;
+    filter_index filters_;
+    session_limits limits_;
+    services &outside_;
+    session_probe &probe_;
+    std::unordered_set<v0_session *> sessions_;
+    std::vector<v0_session *> dirty_;
+    std::vector<waiter> waiters_;
+    std::int64_t now_us_ = 0;
+    bool ready_ = false;
+    std::uint64_t ready_since_ = 0;
+};
+
+} // namespace walcast
