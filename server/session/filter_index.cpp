@@ -1,5 +1,6 @@
 #include "server/session/filter_index.hpp"
 
+#include <span>
 #include <utility>
 
 namespace walcast {
@@ -7,7 +8,7 @@ namespace walcast {
 template <class Function>
 void filter_index::each_bucket(const filter_group &of, Function &&act)
 {
-    const auto in = [&](buckets &all, const std::vector<std::string> &keys) {
+    const auto in = [&](buckets &all, std::span<const std::string> keys) {
         for (const auto &key : keys) {
             auto &into = all[key];
             act(into);
@@ -15,9 +16,9 @@ void filter_index::each_bucket(const filter_group &of, Function &&act)
                 all.erase(key);
         }
     };
-    if (const auto *objects = of.filter->required_object_uuids())
+    if (const auto objects = of.filter->required_object_uuids())
         in(by_object_, *objects);
-    else if (const auto *types = of.filter->required_event_types())
+    else if (const auto types = of.filter->required_event_types())
         in(by_type_, *types);
     else
         act(rest_);
@@ -32,6 +33,7 @@ void filter_index::insert(subscription &added)
         each_bucket(*group, [&](bucket &into) { into.push_back(group); });
     }
     added.group = at->second.get();
+    added.filter = added.group->filter; // identical filters share their memory
     added.slot = static_cast<std::uint32_t>(added.group->members.size());
     added.group->members.push_back(&added);
 }

@@ -5,7 +5,9 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -16,14 +18,24 @@ namespace walcast {
 class v0_session;
 struct filter_group;
 
-/// A filter that a v0 session has subscribed to.
+/// A filter that a v0 session has subscribed to, and which events it has covered: an event is sent once however many
+/// subscriptions match it, so a replay leaves out what an older subscription has covered.
 struct subscription {
     v0_session *owner = nullptr;
     std::shared_ptr<const event_filter> filter;
-    std::uint64_t since = 0;       ///< the first journal entry it is entitled to
+    std::uint64_t since = 0;       ///< every journal entry from here on
     bool floating = false;         ///< `since` is not known yet: subscribed before the feed was ready
-    filter_group *group = nullptr; ///< where it is indexed, or null
-    std::uint32_t slot = 0;        ///< its place among the group's members
+    std::optional<std::uint64_t> replayed_from; ///< and those from here on with ids over `replayed_above`
+    log_id replayed_above{std::numeric_limits<std::int64_t>::min()};
+    std::optional<log_id> scanned_above; ///< and rows from before the journal, with ids over this
+    filter_group *group = nullptr;       ///< where it is indexed, or null
+    std::uint32_t slot = 0;              ///< its place among the group's members
+
+    [[nodiscard]] bool covers(std::uint64_t number, log_id id) const
+    {
+        return number >= since || (replayed_from && number >= *replayed_from && id > replayed_above);
+    }
+    [[nodiscard]] bool covers_scanned(log_id id) const { return scanned_above && id > *scanned_above; }
 };
 
 /// Everyone with the same filter.

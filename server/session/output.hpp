@@ -34,6 +34,8 @@ class output {
     [[nodiscard]] virtual std::size_t queued_bytes() const = 0;
     /// Sends a Close frame after what is queued, and ends the connection.
     virtual void close(close_code code, std::string_view reason) = 0;
+    /// Calls v0_session::writable() once, from a later turn, when less than half of the outbox' bound is queued.
+    virtual void request_writable() = 0;
     /// The session wants messages again after wants_input() was false.
     virtual void resume_input() = 0;
 };

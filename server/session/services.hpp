@@ -24,7 +24,7 @@ struct log_rows {
 /// What to read when the feed does not reach back far enough.
 struct log_scan {
     log_id after{};           ///< rows with greater ids, in the order of ids
-    bool bounded = true;      ///< the first page: only rows within the replay window
+    bool first = true; ///< the first page: begins no earlier than the replay window, and says whether `after` exists
     std::uint32_t limit = 500;
 };
 

@@ -1,0 +1,162 @@
+#include "server/session/event_hub.hpp"
+
+#include "server/protocol/v0_encode.hpp"
+#include "server/session/v0_session.hpp"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+namespace walcast {
+
+namespace {
+/// Order of commits remembered beyond the feed: 40 MiB or so when full.
+constexpr std::size_t journal_entries = std::size_t{1} << 19;
+/// Encoded events kept for sessions that catch up at the same time.
+constexpr std::size_t journal_frame_bytes = std::size_t{16} << 20;
+} // namespace
+
+event_hub::event_hub(feed::limits bounds, session_limits limits, services &outside, session_probe &probe)
+    : feed_(bounds)
+    , journal_(journal_entries, journal_frame_bytes)
+    , limits_(limits)
+    , outside_(outside)
+    , probe_(probe)
+{
+}
+
+void event_hub::append(const batch &next, std::int64_t now_us)
+{
+    now_us_ = now_us;
+    const auto fresh = journal_.end();
+    for (const auto &transaction : next.transactions) {
+        feed_.append(transaction);
+        note_events(feed_.end() - 1);
+    }
+    feed_.decoded(next.decoded);
+    if (journal_.end() != fresh)
+        probe_.events_in(journal_.end() - fresh);
+    if (!filters_.empty()) {
+        for (auto number = std::max(fresh, journal_.first()); number < journal_.end(); ++number) {
+            const auto what = event_of(number);
+            if (!what)
+                continue;
+            filters_.match(*what, [&](subscription &matched) { matched.owner->offer(matched, number, *what); });
+        }
+    }
+    if (!next.transactions.empty())
+        probe_.delay(static_cast<double>(now_us - next.transactions.back()->committed_at()) / 1e6);
+    for (auto *session : std::exchange(dirty_, {}))
+        session->flush();
+    feed_.trim(now_us);
+    if (next.ready && !ready_) {
+        // Sessions that subscribed while the feed was being refilled begin here: what committed before the source
+        // started is not new to anybody who did not ask for it.
+        ready_ = true;
+        ready_since_ = fresh;
+        for (auto *session : std::vector(sessions_.begin(), sessions_.end()))
+            session->pump();
+    }
+    wake_waiters();
+}
+
+void event_hub::note_events(std::uint64_t segment)
+{
+    const auto &transaction = *feed_[segment];
+    event found;
+    std::uint32_t place = 0;
+    for (const auto &change : transaction.changes()) {
+        const auto problem = reader_.read(transaction, change, found);
+        if (problem == event_problem::none)
+            journal_.append(segment, place, found.id);
+        else if (problem != event_problem::not_an_event)
+            probe_.skipped(to_string(problem));
+        ++place;
+    }
+}
+
+void event_hub::tick(std::int64_t now_us)
+{
+    now_us_ = now_us;
+    feed_.trim(now_us);
+    for (auto *session : std::vector(sessions_.begin(), sessions_.end()))
+        session->tick();
+}
+
+void event_hub::when_decoded(lsn up_to, std::function<void()> then)
+{
+    if (feed_.decoded() >= up_to)
+        then();
+    else
+        waiters_.push_back({up_to, std::move(then)});
+}
+
+void event_hub::wake_waiters()
+{
+    const auto reached = std::partition(waiters_.begin(), waiters_.end(),
+                                        [this](const waiter &one) { return one.up_to > feed_.decoded(); });
+    std::vector<waiter> woken(std::make_move_iterator(reached), std::make_move_iterator(waiters_.end()));
+    waiters_.erase(reached, waiters_.end());
+    for (auto &one : woken)
+        one.then();
+}
+
+std::optional<event> event_hub::event_of(std::uint64_t number)
+{
+    const auto &entry = journal_[number];
+    if (!feed_.holds(entry.segment))
+        return std::nullopt;
+    const auto &transaction = *feed_[entry.segment];
+    event found;
+    if (reader_.read(transaction, transaction.changes()[entry.change], found) != event_problem::none)
+        return std::nullopt;
+    return found;
+}
+
+std::optional<event> event_hub::event_of(const transaction &one)
+{
+    event found;
+    if (one.changes().empty() || reader_.read(one, one.changes().front(), found) != event_problem::none)
+        return std::nullopt;
+    return found;
+}
+
+frame_ptr event_hub::frame_of(std::uint64_t number, const event &of)
+{
+    const auto &entry = journal_[number];
+    if (entry.frame || entry.unsendable)
+        return entry.frame;
+    auto made = encode(of);
+    if (made)
+        journal_.keep_frame(number, made);
+    else
+        journal_.mark_unsendable(number);
+    return made;
+}
+
+frame_ptr event_hub::encode(const event &of)
+{
+    std::string body;
+    switch (encode_v0_event(of, limits_.max_event_bytes, body)) {
+    case v0_outcome::complete:
+        break;
+    case v0_outcome::truncated:
+        probe_.truncated();
+        break;
+    case v0_outcome::unreadable:
+        probe_.skipped("unreadable_properties");
+        return nullptr;
+    case v0_outcome::too_large:
+        probe_.skipped("too_large");
+        return nullptr;
+    }
+    return make_frame(std::move(body));
+}
+
+void event_hub::remove(v0_session &session)
+{
+    sessions_.erase(&session);
+    std::erase(dirty_, &session);
+}
+
+} // namespace walcast

@@ -1,0 +1,169 @@
+// The part of v0_session that catches up: from the journal, and from the table where the feed does not reach.
+
+#include "server/session/v0_session.hpp"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+namespace walcast {
+
+namespace {
+/// Rows read again from the table at a time.
+constexpr std::uint64_t reread_rows = 256;
+/// Journal entries looked at in one turn: a session that catches up must not hold up the others.
+constexpr std::uint64_t entries_per_turn = 2000;
+} // namespace
+
+void v0_session::work()
+{
+    if (replays_.empty())
+        return advance(cursor_, hub_.journal().end(), nullptr);
+    auto &now = replays_.front();
+    if (!now.looked_up || now.scan)
+        return advance_replay(now);
+    advance(now.next, now.end, now.of);
+    if (now.next >= now.end && !closed_)
+        replays_.pop_front();
+}
+
+void v0_session::advance_replay(replay &now)
+{
+    if (!std::exchange(now.looked_up, true)) {
+        reread_.clear();
+        reread_end_ = 0;
+        if (const auto place = hub_.journal().find(now.after)) {
+            now.next = *place + 1;
+            now.end = cursor_;
+            now.of->replayed_from = now.next;
+            return;
+        }
+        now.scan = log_scan{.after = now.after};
+    }
+    ask_scan(now);
+}
+
+void v0_session::ask_scan(replay &now)
+{
+    waiting_ = true;
+    hub_.outside().scan_logs(*now.scan, [weak = weak_from_this()](log_rows read) {
+        const auto session = weak.lock();
+        if (!session)
+            return;
+        const auto as_of = read.as_of;
+        session->hub_.outside().barrier(as_of, [weak, read = std::move(read)] {
+            const auto still = weak.lock();
+            if (!still)
+                return;
+            still->waiting_ = false;
+            if (!still->replays_.empty())
+                still->send_scanned(still->replays_.front(), read);
+            still->pump();
+        });
+    });
+}
+
+void v0_session::send_scanned(replay &now, const log_rows &read)
+{
+    std::uint64_t sent = 0;
+    for (const auto &row : read.rows) {
+        const auto what = hub_.event_of(*row);
+        if (!what || hub_.journal().find(what->id) || !now.of->filter->matches(*what))
+            continue;
+        const bool covered = std::any_of(subscriptions_.begin(), subscriptions_.end(), [&](const subscription &one) {
+            return &one != now.of && one.covers_scanned(what->id) && one.filter->matches(*what);
+        });
+        if (covered)
+            continue;
+        if (const auto body = hub_.encode(*what)) {
+            send(body);
+            ++sent;
+        }
+    }
+    hub_.probe().replayed(sent);
+    if (now.scan->first && !read.exists) {
+        // Not a row of the table: made up, rolled back, or deleted. What committed after it cannot be told, so
+        // greater ids are what is owed. (If it exists, it committed before the journal began: all of the journal is.)
+        now.of->replayed_above = now.after;
+    }
+    if (read.more) {
+        now.scan->after = read.last;
+        now.scan->first = false;
+        return;
+    }
+    now.scan.reset();
+    now.next = hub_.journal().first();
+    now.end = cursor_;
+    now.of->replayed_from = now.next;
+    now.of->scanned_above = now.after;
+}
+
+bool v0_session::wanted(std::uint64_t number, const event &what, const subscription *replayed) const
+{
+    const auto covers = [&](const subscription &one) {
+        return one.covers(number, what.id) && one.filter->matches(what);
+    };
+    if (!replayed)
+        return std::any_of(subscriptions_.begin(), subscriptions_.end(), covers);
+    return covers(*replayed) && std::none_of(subscriptions_.begin(), subscriptions_.end(), [&](const auto &one) {
+               return &one != replayed && covers(one);
+           });
+}
+
+std::optional<event> v0_session::event_of(std::uint64_t number)
+{
+    if (auto held = hub_.event_of(number))
+        return held;
+    const auto found = reread_.find(hub_.journal()[number].id);
+    return found == reread_.end() ? std::nullopt : hub_.event_of(*found->second);
+}
+
+void v0_session::advance(std::uint64_t &next, std::uint64_t end, const subscription *replayed)
+{
+    std::uint64_t sent = 0;
+    const auto turn_end = std::min(end, next + entries_per_turn);
+    for (; next < turn_end && has_room(); ++next) {
+        if (next < hub_.journal().first()) {
+            // Half a million events behind: even the order of commits is forgotten.
+            closed_ = true;
+            out_.close(close_code::try_again_later, "too far behind: reconnect with last_log_id");
+            break;
+        }
+        const auto what = event_of(next);
+        if (!what && next >= reread_end_) {
+            read_missing(next, end);
+            break;
+        }
+        // A row that is gone from the table as well was deleted by Arvados: there is nothing left to send.
+        if (!what || !who_->alive(hub_.now()) || !wanted(next, *what, replayed))
+            continue;
+        if (const auto body = hub_.frame_of(next, *what)) {
+            send(body);
+            ++sent;
+        }
+    }
+    hub_.probe().replayed(sent);
+}
+
+void v0_session::read_missing(std::uint64_t from, std::uint64_t end)
+{
+    std::vector<log_id> ids;
+    auto number = from;
+    for (; number < end && ids.size() < reread_rows && !hub_.event_of(number); ++number)
+        ids.push_back(hub_.journal()[number].id);
+    waiting_ = true;
+    hub_.outside().read_logs(std::move(ids), [weak = weak_from_this(), number](log_rows read) {
+        const auto session = weak.lock();
+        if (!session)
+            return;
+        session->reread_.clear();
+        for (auto &row : read.rows)
+            if (const auto what = session->hub_.event_of(*row))
+                session->reread_.emplace(what->id, std::move(row));
+        session->reread_end_ = number;
+        session->waiting_ = false;
+        session->pump();
+    });
+}
+
+} // namespace walcast

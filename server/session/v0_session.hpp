@@ -1,0 +1,104 @@
+#pragma once
+
+#include "server/access/principal.hpp"
+#include "server/protocol/event.hpp"
+#include "server/session/event_hub.hpp"
+#include "server/session/filter_index.hpp"
+#include "server/session/output.hpp"
+#include "server/session/replay.hpp"
+
+#include <cstdint>
+#include <deque>
+#include <list>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+namespace walcast {
+
+/// One client of the arvados-ws protocol (docs/protocol-v0.md).
+///
+/// A session is a cursor in the hub's journal, not a queue. While it is *live* the hub offers it each event as it comes.
+/// When its outbox is full, its token is still being looked up, or it replays, it is not live: offers are ignored, and
+/// pump() later goes through the journal from the cursor, until it has caught up. So every path sends in journal
+/// order, and how an event got there (live, replayed, caught up) cannot be told from outside.
+///
+/// Every state that is not live has exactly one thing that will call pump(): the answer that `waiting_` is for, or
+/// output::request_writable, or the hub becoming ready.
+/// Owned by its connection; a shared_ptr only so that answers of services can tell whether it still exists.
+class v0_session : public std::enable_shared_from_this<v0_session> {
+  public:
+    v0_session(event_hub &hub, output &out, std::string token);
+    ~v0_session();
+    v0_session(const v0_session &) = delete;
+    v0_session &operator=(const v0_session &) = delete;
+
+    /// Has the token looked up. Call once, after the shared_ptr exists.
+    void start();
+
+    // From the connection:
+    void receive(std::string_view message);
+    /// False while a replay runs (arvados-ws reads nothing then either) or replies pile up unread: stop reading until
+    /// output::resume_input.
+    [[nodiscard]] bool wants_input() const;
+    /// What output::request_writable asked for.
+    void writable() { pump(); }
+
+    // From the hub:
+    void offer(const subscription &matched, std::uint64_t number, const event &what);
+    void flush();
+    void tick();
+    /// Sends what can be sent from the cursor on. Harmless at any time.
+    void pump();
+
+    [[nodiscard]] const std::optional<principal> &who() const { return who_; }
+
+  private:
+    void subscribe(event_filter filter, std::optional<log_id> last_log_id);
+    void unsubscribe(std::string_view canonical);
+    void authenticated(std::optional<principal> who);
+    void look_up_token();
+
+    void reply(std::string_view text);
+    void send(const frame_ptr &body);
+    [[nodiscard]] bool has_room() const;
+    [[nodiscard]] bool may_read() const;
+    void set_live(bool live);
+
+    void settle_floating();
+    void work();
+    void advance_replay(replay &now);
+    void ask_scan(replay &now);
+    void send_scanned(replay &now, const log_rows &read);
+    /// Walks the journal from `next` to `end`, as far as there is room, rows and patience.
+    void advance(std::uint64_t &next, std::uint64_t end, const subscription *replayed);
+    /// Whether this journal entry is due now: by the replay of one subscription, or by any subscription.
+    [[nodiscard]] bool wanted(std::uint64_t number, const event &what, const subscription *replayed) const;
+    [[nodiscard]] std::optional<event> event_of(std::uint64_t number);
+    void read_missing(std::uint64_t from, std::uint64_t end);
+
+    event_hub &hub_;
+    output &out_;
+    std::string token_;
+    std::optional<principal> who_;
+    bool known_ = false;   ///< the token has been looked up
+    bool live_ = false;    ///< the cursor is the journal's end; the hub's offers are taken
+    bool waiting_ = false; ///< for an answer of services
+    bool dirty_ = false; ///< in the hub's list of sessions to flush
+    bool closed_ = false;
+    std::uint64_t cursor_ = 0;  ///< the next journal entry to look at, while not live
+    std::uint64_t offered_ = 0; ///< one past the newest entry sent while live: several subscriptions may match it
+    std::uint64_t msg_id_ = 0;
+    std::uint64_t uncounted_ = 0; ///< events sent since the metrics were told
+    std::size_t filter_bytes_ = 0;
+    std::int64_t last_sent_us_ = 0;
+    std::int64_t looked_up_us_ = 0;
+    std::list<subscription> subscriptions_; ///< in the order made; the index holds their addresses
+    std::deque<replay> replays_;
+    std::unordered_map<log_id, transaction_ptr> reread_; ///< rows that the feed had dropped, for the entries ahead
+    std::uint64_t reread_end_ = 0;                       ///< entries before this have been asked for
+};
+
+} // namespace walcast
