@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <limits>
 #include <string>
@@ -18,6 +19,11 @@ struct principal {
     std::int64_t expires_at = std::numeric_limits<std::int64_t>::max();
 
     [[nodiscard]] bool alive(std::int64_t now_us) const { return now_us < expires_at; }
+    /// May see every event: an administrator with a token that is not limited to certain requests.
+    [[nodiscard]] bool sees_everything() const
+    {
+        return is_admin && std::find(scopes.begin(), scopes.end(), "all") != scopes.end();
+    }
 };
 
 } // namespace walcast

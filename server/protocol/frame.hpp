@@ -23,11 +23,11 @@ class frame : public boost::intrusive_ref_counter<frame, boost::thread_unsafe_co
     std::string bytes_;
 };
 
-using frame_ptr = boost::intrusive_ptr<const frame>;
+using shared_frame = boost::intrusive_ptr<const frame>;
 
-[[nodiscard]] inline frame_ptr make_frame(std::string bytes)
+[[nodiscard]] inline shared_frame make_frame(std::string bytes)
 {
-    return frame_ptr(new frame(std::move(bytes)));
+    return shared_frame(new frame(std::move(bytes)));
 }
 
 } // namespace walcast

@@ -121,7 +121,7 @@ std::optional<event> event_hub::event_of(const transaction &one)
     return found;
 }
 
-frame_ptr event_hub::frame_of(std::uint64_t number, const event &of)
+shared_frame event_hub::frame_of(std::uint64_t number, const event &of)
 {
     const auto &entry = journal_[number];
     if (entry.frame || entry.unsendable)
@@ -134,7 +134,7 @@ frame_ptr event_hub::frame_of(std::uint64_t number, const event &of)
     return made;
 }
 
-frame_ptr event_hub::encode(const event &of)
+shared_frame event_hub::encode(const event &of)
 {
     std::string body;
     switch (encode_v0_event(of, limits_.max_event_bytes, body)) {

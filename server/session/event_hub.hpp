@@ -62,8 +62,8 @@ class event_hub {
     /// The event of a transaction that was read from the table.
     [[nodiscard]] std::optional<event> event_of(const transaction &one);
     /// The encoded event of a journal entry; null if it cannot be encoded. Encoded once, then remembered for a while.
-    [[nodiscard]] frame_ptr frame_of(std::uint64_t number, const event &of);
-    [[nodiscard]] frame_ptr encode(const event &of);
+    [[nodiscard]] shared_frame frame_of(std::uint64_t number, const event &of);
+    [[nodiscard]] shared_frame encode(const event &of);
 
     void add(v0_session &session) { sessions_.insert(&session); }
     void remove(v0_session &session);

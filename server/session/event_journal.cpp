@@ -27,7 +27,7 @@ std::optional<std::uint64_t> event_journal::find(log_id id) const
     return found->second;
 }
 
-void event_journal::keep_frame(std::uint64_t number, frame_ptr frame)
+void event_journal::keep_frame(std::uint64_t number, shared_frame frame)
 {
     frame_bytes_ += frame->bytes().size();
     entries_[number - first_].frame = std::move(frame);

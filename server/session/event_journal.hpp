@@ -17,7 +17,7 @@ struct journal_entry {
     std::uint32_t change;  ///< the row's place in the segment
     bool unsendable = false; ///< encoding was tried and cannot succeed
     log_id id;
-    frame_ptr frame; ///< the encoded event, while recent; null before it is first wanted
+    shared_frame frame; ///< the encoded event, while recent; null before it is first wanted
 };
 
 /// The commit order of the rows of `logs`, remembered for much longer than the rows themselves.
@@ -43,7 +43,7 @@ class event_journal {
     /// The number of the entry with this id.
     [[nodiscard]] std::optional<std::uint64_t> find(log_id id) const;
 
-    void keep_frame(std::uint64_t number, frame_ptr frame);
+    void keep_frame(std::uint64_t number, shared_frame frame);
     void mark_unsendable(std::uint64_t number) { entries_[number - first_].unsendable = true; }
 
   private:

@@ -27,7 +27,7 @@ class output {
     virtual ~output() = default;
 
     /// Queues one text message made of `prefix` (copied, at most 32 bytes) and the shared body.
-    virtual void send(std::string_view prefix, const frame_ptr &body) = 0;
+    virtual void send(std::string_view prefix, const shared_frame &body) = 0;
     /// Writes what is queued, as far as the socket takes it now.
     virtual void flush() = 0;
     /// Bytes queued and not yet taken by the socket: the measure of back-pressure.
@@ -36,7 +36,7 @@ class output {
     virtual void close(close_code code, std::string_view reason) = 0;
     /// Calls v0_session::writable() once, from a later turn, when less than half of the outbox' bound is queued.
     virtual void request_writable() = 0;
-    /// The session wants messages again after wants_input() was false.
+    /// Looks at wants_input() again.
     virtual void resume_input() = 0;
 };
 

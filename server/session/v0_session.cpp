@@ -52,7 +52,7 @@ void v0_session::look_up_token()
 
 bool v0_session::may_read() const
 {
-    return who_ && who_->is_admin;
+    return who_ && who_->sees_everything();
 }
 
 void v0_session::authenticated(std::optional<principal> who)
@@ -81,7 +81,7 @@ void v0_session::reply(std::string_view text)
         out_.flush();
 }
 
-void v0_session::send(const frame_ptr &body)
+void v0_session::send(const shared_frame &body)
 {
     std::array<char, v0_prefix_max> prefix;
     const auto length = write_msg_id_prefix(prefix.data(), ++msg_id_);
@@ -219,13 +219,15 @@ void v0_session::settle_floating()
     for (auto &one : subscriptions_)
         if (std::exchange(one.floating, false))
             one.since = std::max(one.since, hub_.ready_since());
+    if (replays_.empty() && !looked_at_ready_) // nobody here wants what the feed was refilled with
+        cursor_ = std::max(cursor_, hub_.ready_since());
+    looked_at_ready_ = true;
 }
 
 void v0_session::pump()
 {
     if (live_ || waiting_ || closed_ || !known_ || !hub_.ready())
         return;
-    const bool was_reading = wants_input();
     settle_floating();
     if (may_read())
         work();
@@ -236,8 +238,7 @@ void v0_session::pump()
         set_live(true); // and offered nothing if it may not read, being in no index
     }
     flush();
-    if (!was_reading && wants_input())
-        out_.resume_input();
+    out_.resume_input();
     if (!live_ && !waiting_ && !closed_)
         out_.request_writable();
 }

@@ -62,7 +62,7 @@ class v0_session : public std::enable_shared_from_this<v0_session> {
     void look_up_token();
 
     void reply(std::string_view text);
-    void send(const frame_ptr &body);
+    void send(const shared_frame &body);
     [[nodiscard]] bool has_room() const;
     [[nodiscard]] bool may_read() const;
     void set_live(bool live);
@@ -85,6 +85,7 @@ class v0_session : public std::enable_shared_from_this<v0_session> {
     std::optional<principal> who_;
     bool known_ = false;   ///< the token has been looked up
     bool live_ = false;    ///< the cursor is the journal's end; the hub's offers are taken
+    bool looked_at_ready_ = false;
     bool waiting_ = false; ///< for an answer of services
     bool dirty_ = false; ///< in the hub's list of sessions to flush
     bool closed_ = false;

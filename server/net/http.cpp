@@ -1,0 +1,162 @@
+#include "server/net/http.hpp"
+
+#include <boost/beast/websocket/rfc6455.hpp>
+#include <ctime>
+#include <fmt/chrono.h>
+#include <openssl/crypto.h>
+#include <utility>
+
+namespace walcast {
+
+namespace http = boost::beast::http;
+using boost::beast::iequals;
+
+namespace {
+
+constexpr std::string_view text_plain = "text/plain; charset=utf-8";
+
+int hex_digit(char digit)
+{
+    if (digit >= '0' && digit <= '9')
+        return digit - '0';
+    const char lower = static_cast<char>(digit | 0x20);
+    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+}
+
+std::string percent_decode(std::string_view text)
+{
+    std::string decoded;
+    for (std::size_t at = 0; at < text.size(); ++at) {
+        if (text[at] == '+') {
+            decoded += ' ';
+        } else if (text[at] == '%' && at + 2 < text.size() && hex_digit(text[at + 1]) >= 0 && hex_digit(text[at + 2]) >= 0) {
+            decoded += static_cast<char>(hex_digit(text[at + 1]) << 4 | hex_digit(text[at + 2]));
+            at += 2;
+        } else {
+            decoded += text[at];
+        }
+    }
+    return decoded;
+}
+
+enum class authorization { none, wrong, right };
+
+authorization check_bearer(const http_request &request, const std::string &token)
+{
+    const auto header = request[http::field::authorization];
+    constexpr std::string_view scheme = "bearer ";
+    if (header.empty())
+        return authorization::none;
+    if (header.size() <= scheme.size() || !iequals(header.substr(0, scheme.size()), scheme))
+        return authorization::wrong;
+    const auto given = header.substr(scheme.size());
+    const bool equal = given.size() == token.size() && CRYPTO_memcmp(given.data(), token.data(), token.size()) == 0;
+    return equal ? authorization::right : authorization::wrong;
+}
+
+http_decision answer(const http_request &to, http::status status, std::string body)
+{
+    return {http_route::answered, make_response(to, status, text_plain, std::move(body))};
+}
+
+http_decision route_websocket(const http_request &request, http_route route)
+{
+    if (request.method() != http::verb::get)
+        return answer(request, http::status::method_not_allowed, "bad method\n");
+    if (!boost::beast::websocket::is_upgrade(request))
+        return answer(request, http::status::bad_request, "not websocket protocol\n");
+    if (request[http::field::sec_websocket_version] != "13") {
+        auto refused = answer(request, http::status::bad_request, "missing or bad WebSocket Version\n");
+        refused.answer->set(http::field::sec_websocket_version, "13");
+        return refused;
+    }
+    return {route, std::nullopt};
+}
+
+/// arvados-ws has two wordings of the same refusal: its health endpoints', and its metrics'.
+http_decision route_management(const http_request &request, http_route route, const std::string &token)
+{
+    if (token.empty())
+        return answer(request, http::status::not_found, "disabled\n");
+    switch (check_bearer(request, token)) {
+    case authorization::none:
+        return answer(request, http::status::unauthorized, "authorization required\n");
+    case authorization::wrong:
+        return answer(request, http::status::forbidden, "authorization error\n");
+    case authorization::right:
+        break;
+    }
+    return {route, std::nullopt};
+}
+
+http_decision route_metrics(const http_request &request, const std::string &token)
+{
+    switch (token.empty() ? authorization::right : check_bearer(request, token)) {
+    case authorization::none:
+        return answer(request, http::status::unauthorized, "Unauthorized\n");
+    case authorization::wrong:
+        return answer(request, http::status::forbidden, "Forbidden\n");
+    case authorization::right:
+        break;
+    }
+    return {http_route::metrics, std::nullopt};
+}
+
+} // namespace
+
+std::string http_date(std::int64_t unix_seconds)
+{
+    return fmt::format("{:%a, %d %b %Y %H:%M:%S} GMT", fmt::gmtime(static_cast<std::time_t>(unix_seconds)));
+}
+
+http_response make_response(const http_request &to, http::status status, std::string_view content_type, std::string body)
+{
+    http_response made(status, to.version());
+    made.set(http::field::date, http_date(std::time(nullptr)));
+    made.set(http::field::content_type, content_type);
+    made.set("X-Content-Type-Options", "nosniff");
+    made.keep_alive(to.keep_alive());
+    made.body() = std::move(body);
+    made.prepare_payload();
+    if (to.method() == http::verb::head)
+        made.body().clear(); // the length stays that of a GET
+    return made;
+}
+
+std::optional<std::string> query_parameter(std::string_view target, std::string_view name)
+{
+    const auto question = target.find('?');
+    auto query = question == std::string_view::npos ? std::string_view() : target.substr(question + 1);
+    query = query.substr(0, query.find('#'));
+    while (!query.empty()) {
+        const auto pair = query.substr(0, query.find('&'));
+        query.remove_prefix(std::min(query.size(), pair.size() + 1));
+        const auto equals = pair.find('=');
+        if (percent_decode(pair.substr(0, equals)) == name)
+            return equals == std::string_view::npos ? "" : percent_decode(pair.substr(equals + 1));
+    }
+    return std::nullopt;
+}
+
+http_decision route_request(const http_request &request, const std::string &management_token)
+{
+    const std::string_view target(request.target().data(), request.target().size());
+    const auto path = target.substr(0, target.find('?'));
+    if (path == "/websocket")
+        return route_websocket(request, http_route::v0);
+    if (path == "/arvados/v1/events.ws")
+        return route_websocket(request, http_route::v1);
+    const bool reads = request.method() == http::verb::get || request.method() == http::verb::head;
+    if (path == "/metrics" && reads)
+        return route_metrics(request, management_token);
+    if (path == "/status.json" && reads)
+        return route_management(request, http_route::status, management_token);
+    if (path.starts_with("/_health/")) {
+        auto decided = route_management(request, http_route::health, management_token);
+        if (decided.answer || path == "/_health/ping" || path == "/_health/db")
+            return decided;
+    }
+    return answer(request, http::status::not_found, "404 page not found\n");
+}
+
+} // namespace walcast

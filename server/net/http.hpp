@@ -1,0 +1,42 @@
+#pragma once
+
+#include <boost/beast/http/message.hpp>
+#include <boost/beast/http/string_body.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace walcast {
+
+using http_request = boost::beast::http::request<boost::beast::http::string_body>;
+using http_response = boost::beast::http::response<boost::beast::http::string_body>;
+
+/// What a request is for.
+enum class http_route : std::uint8_t {
+    v0,        ///< a good upgrade to /websocket
+    v1,        ///< a good upgrade to /arvados/v1/events.ws
+    health,    ///< /_health/ping or /_health/db, authorised: ask the database
+    metrics,   ///< authorised
+    status,    ///< /status.json, authorised
+    answered,  ///< decided already: the response is in `answer`
+};
+
+struct http_decision {
+    http_route route;
+    std::optional<http_response> answer;
+};
+
+/// Decides by path, method, headers and ManagementToken alone; pure. The answers are those of arvados-ws.
+[[nodiscard]] http_decision route_request(const http_request &request, const std::string &management_token);
+
+/// A response with Date, Content-Type and Content-Length, closing or keeping the connection as the request wants.
+[[nodiscard]] http_response make_response(const http_request &to, boost::beast::http::status status,
+                                          std::string_view content_type, std::string body);
+
+/// The value of a parameter in the target's query, percent-decoded, `+` as a space; nothing if it is absent.
+[[nodiscard]] std::optional<std::string> query_parameter(std::string_view target, std::string_view name);
+
+/// RFC 9110's fixed form, for the Date header.
+[[nodiscard]] std::string http_date(std::int64_t unix_seconds);
+
+} // namespace walcast

@@ -1,0 +1,147 @@
+#include "server/net/http_connection.hpp"
+
+#include "server/net/http.hpp"
+#include "server/net/outbox_stream.hpp"
+#include "server/net/shard.hpp"
+#include "server/net/websocket.hpp"
+
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/read.hpp>
+#include <boost/beast/http/write.hpp>
+#include <rapidjson/stringbuffer.h>
+#include <rapidjson/writer.h>
+#include <string>
+#include <utility>
+
+namespace walcast {
+
+namespace asio = boost::asio;
+namespace http = boost::beast::http;
+using boost::system::error_code;
+
+namespace {
+
+constexpr asio::use_awaitable_t<executor> use_awaitable{};
+constexpr std::size_t most_header_bytes = std::size_t{16} << 10;
+constexpr std::size_t most_body_bytes = std::size_t{64} << 10;
+constexpr std::chrono::seconds idle_timeout{60};
+
+std::string health_body(const std::string &problem)
+{
+    rapidjson::StringBuffer buffer;
+    rapidjson::Writer<rapidjson::StringBuffer> writer(buffer);
+    writer.StartObject();
+    writer.Key("health");
+    writer.String(problem.empty() ? "OK" : "ERROR");
+    if (!problem.empty()) {
+        writer.Key("error");
+        writer.String(problem.data(), static_cast<rapidjson::SizeType>(problem.size()));
+    }
+    writer.EndObject();
+    return std::string(buffer.GetString(), buffer.GetSize()) + "\n";
+}
+
+asio::awaitable<std::string, executor> database_problem(site &pages, executor here)
+{
+    auto ask = [&pages, here](auto handler) {
+        auto shared = std::make_shared<decltype(handler)>(std::move(handler));
+        pages.check_database([here](std::function<void()> work) { asio::post(here, std::move(work)); },
+                             [shared](std::string problem) { (*shared)(std::move(problem)); });
+    };
+    co_return co_await asio::async_initiate<const asio::use_awaitable_t<executor>, void(std::string)>(ask, use_awaitable);
+}
+
+/// What to say to a request that cannot be parsed.
+http_response refusal(error_code why)
+{
+    http_request none;
+    none.keep_alive(false);
+    auto status = http::status::bad_request;
+    if (why == http::error::header_limit)
+        status = http::status::request_header_fields_too_large;
+    else if (why == http::error::body_limit)
+        status = http::status::payload_too_large;
+    auto made = make_response(none, status, "text/plain; charset=utf-8",
+                              std::string(http::obsolete_reason(status)) + "\n");
+    made.keep_alive(false);
+    return made;
+}
+
+} // namespace
+
+asio::awaitable<void, executor> http_connection::serve(std::shared_ptr<outbox> box, shard &home)
+{
+    const auto in = [](std::chrono::milliseconds delay) { return outbox::clock::now() + delay; };
+    error_code error;
+    box->deadline(in(home.limits_.handshake_timeout));
+    if (box->tls()) {
+        co_await box->tls()->async_handshake(asio::ssl::stream_base::server, asio::redirect_error(use_awaitable, error));
+        if (error) {
+            home.forget(*box);
+            co_return;
+        }
+    }
+    outbox_stream stream(box);
+    boost::beast::flat_buffer buffer;
+    for (bool goes_on = true; goes_on;) {
+        http::request_parser<http::string_body> parser;
+        parser.header_limit(most_header_bytes);
+        parser.body_limit(most_body_bytes);
+        co_await http::async_read(stream, buffer, parser, asio::redirect_error(use_awaitable, error));
+        http_response response;
+        if (error) {
+            if (error.category() != http::make_error_code(http::error::end_of_stream).category() ||
+                error == http::error::end_of_stream || error == http::error::partial_message)
+                break; // the peer went away
+            response = refusal(error);
+        } else {
+            const auto request = parser.release();
+            auto decided = route_request(request, home.site_.management_token());
+            if (decided.route == http_route::v0 || decided.route == http_route::v1) {
+                const auto rest = buffer.cdata();
+                box->unread({static_cast<const char *>(rest.data()), rest.size()});
+                auto upgraded = std::make_shared<websocket_connection>(box, home.limits_.max_message_bytes,
+                                                                       home.limits_.outbox_bytes);
+                home.connections_[box.get()].websocket = upgraded;
+                home.probe_.upgraded();
+                auto ended = [&home, box] {
+                    home.probe_.websocket_closed();
+                    home.forget(*box);
+                };
+                const std::string_view target(request.target().data(), request.target().size());
+                if (decided.route == http_route::v0)
+                    upgraded->accept(request, home.hub_, query_parameter(target, "api_token").value_or(""), std::move(ended));
+                else
+                    upgraded->refuse(request, close_code::internal_error, "not implemented", std::move(ended));
+                co_return;
+            }
+            home.probe_.request();
+            switch (decided.route) {
+            case http_route::health: {
+                auto problem = co_await database_problem(home.site_, box->get_executor());
+                response = make_response(request, http::status::ok, "application/json", health_body(problem));
+                break;
+            }
+            case http_route::metrics:
+                response = make_response(request, http::status::ok, "text/plain; version=0.0.4", home.site_.metrics());
+                break;
+            case http_route::status:
+                response = make_response(request, http::status::ok, "application/json", home.site_.status());
+                break;
+            default:
+                response = std::move(*decided.answer);
+            }
+        }
+        goes_on = response.keep_alive() && !error;
+        box->deadline(in(idle_timeout));
+        co_await http::async_write(stream, response, asio::redirect_error(use_awaitable, error));
+        if (error)
+            break;
+    }
+    box->when_drained([box, &home] { home.forget(*box); });
+}
+
+} // namespace walcast

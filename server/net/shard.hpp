@@ -1,0 +1,102 @@
+#pragma once
+
+#include "server/net/outbox.hpp"
+#include "server/net/site.hpp"
+#include "server/ops/log.hpp"
+#include "server/ops/net_probe.hpp"
+#include "server/session/event_hub.hpp"
+
+#include <atomic>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ssl/context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <unordered_map>
+
+namespace walcast {
+
+class websocket_connection;
+
+/// What of the network side is configurable.
+struct net_limits {
+    std::size_t max_message_bytes;
+    std::size_t outbox_bytes;
+    unsigned max_connections; ///< of this shard
+    std::chrono::milliseconds handshake_timeout;
+    std::chrono::milliseconds stall_timeout; ///< a client that takes nothing for so long is gone
+};
+
+/// One thread, its io_context, its listening socket, its connections and its event hub.
+///
+/// Everything in it is touched by its thread alone; from outside come only post(), deliver() and the two calls that
+/// end it. Several shards listen on the same address with SO_REUSEPORT, and the kernel spreads the connections.
+class shard {
+  public:
+    using make_services = std::function<std::unique_ptr<services>(shard &)>;
+
+    shard(unsigned number, feed::limits feed_bounds, session_limits sessions, net_limits limits, make_services outside,
+          site &pages, logger &log, session_probe &sessions_probe, net_probe &probe);
+    ~shard();
+    shard(const shard &) = delete;
+    shard &operator=(const shard &) = delete;
+
+    /// Binds and listens; throws boost::system::system_error. Returns the port, which is new if 0 was asked for.
+    std::uint16_t listen(const boost::asio::ip::tcp::endpoint &at, std::shared_ptr<boost::asio::ssl::context> tls);
+    /// Starts the thread.
+    void start();
+
+    // From any thread:
+    void post(std::function<void()> work);
+    /// Hands a batch over. What is not yet handled counts in backlog_bytes(); `handled` is called for each, on the
+    /// shard's thread.
+    void deliver(std::shared_ptr<const batch> next, std::function<void()> handled);
+    [[nodiscard]] std::size_t backlog_bytes() const { return backlog_bytes_.load(std::memory_order_relaxed); }
+    void use_tls(std::shared_ptr<boost::asio::ssl::context> tls);
+    /// Closes the listening socket and every connection, with Close 1001 behind what is queued; `drained` is called
+    /// when the last is gone.
+    void drain(std::function<void()> drained);
+    /// Ends the thread, however things stand.
+    void stop();
+
+    // On the shard's thread:
+    [[nodiscard]] event_hub &hub() { return hub_; }
+
+  private:
+    struct connection {
+        std::shared_ptr<outbox> box;
+        std::shared_ptr<websocket_connection> websocket; ///< null before the upgrade
+    };
+
+    void accept();
+    void accepted(tcp_socket socket);
+    void forget(const outbox &box);
+    void tick();
+
+    friend class http_connection;
+
+    unsigned number_;
+    net_limits limits_;
+    boost::asio::io_context io_{1};
+    boost::asio::basic_socket_acceptor<boost::asio::ip::tcp, executor> acceptor_{io_.get_executor()};
+    boost::asio::basic_waitable_timer<std::chrono::steady_clock, boost::asio::wait_traits<std::chrono::steady_clock>,
+                                      executor>
+        ticker_{io_.get_executor()};
+    std::unique_ptr<services> outside_;
+    site &site_;
+    logger &log_;
+    net_probe &probe_;
+    event_hub hub_;
+    std::shared_ptr<boost::asio::ssl::context> tls_; ///< null: plain
+    std::unordered_map<const outbox *, connection> connections_;
+    std::function<void()> drained_;
+    std::atomic<std::size_t> backlog_bytes_{0};
+    std::thread thread_;
+};
+
+} // namespace walcast

@@ -1,0 +1,142 @@
+#include "server/net/websocket.hpp"
+
+#include "server/net/frame_header.hpp"
+#include "server/session/v0_session.hpp"
+
+#include <algorithm>
+#include <array>
+#include <boost/beast/websocket/rfc6455.hpp>
+#include <utility>
+
+namespace walcast {
+
+namespace websocket = boost::beast::websocket;
+
+namespace {
+/// A buffer that once held a large message gives its memory back.
+constexpr std::size_t keep_buffer = 4096;
+/// How long a client may take to answer our Close.
+constexpr std::chrono::seconds close_grace{5};
+} // namespace
+
+websocket_connection::websocket_connection(std::shared_ptr<outbox> box, std::size_t max_message_bytes,
+                                           std::size_t outbox_bound)
+    : box_(box)
+    , stream_(outbox_stream(std::move(box)))
+    , outbox_bound_(outbox_bound)
+{
+    stream_.read_message_max(max_message_bytes);
+    stream_.auto_fragment(false);
+    stream_.set_option(websocket::stream_base::timeout{websocket::stream_base::none(), websocket::stream_base::none(),
+                                                       false}); // the outbox has the deadlines
+    // Beast answers a Close by itself, within a read. Nothing may follow that answer.
+    stream_.control_callback([this](websocket::frame_type kind, boost::beast::string_view) {
+        if (kind == websocket::frame_type::close)
+            closing_ = true;
+    });
+}
+
+websocket_connection::~websocket_connection() = default;
+
+void websocket_connection::accept(const request &upgrade, event_hub &hub, std::string token,
+                                  std::function<void()> ended)
+{
+    ended_ = std::move(ended);
+    stream_.async_accept(upgrade, [self = shared_from_this(), &hub,
+                                   token = std::move(token)](boost::system::error_code error) mutable {
+        if (error)
+            return self->end();
+        self->box_->no_deadline();
+        self->session_ = std::make_shared<v0_session>(hub, *self, std::move(token));
+        self->session_->start();
+        self->resume_input();
+    });
+}
+
+void websocket_connection::refuse(const request &upgrade, close_code code, std::string reason,
+                                  std::function<void()> ended)
+{
+    ended_ = std::move(ended);
+    stream_.async_accept(upgrade, [self = shared_from_this(), code, reason = std::move(reason)](auto error) {
+        if (error)
+            return self->end();
+        self->close(code, reason);
+    });
+}
+
+void websocket_connection::broken()
+{
+    if (!busy_)
+        end();
+}
+
+void websocket_connection::resume_input()
+{
+    if (busy_ || closing_ || !session_ || !session_->wants_input())
+        return;
+    busy_ = true;
+    stream_.async_read(buffer_, [self = shared_from_this()](boost::system::error_code error, std::size_t) {
+        self->received(error);
+    });
+}
+
+void websocket_connection::received(boost::system::error_code error)
+{
+    if (error)
+        return end();
+    const auto message = buffer_.cdata();
+    session_->receive({static_cast<const char *>(message.data()), message.size()});
+    buffer_.clear();
+    if (buffer_.capacity() > keep_buffer)
+        buffer_.shrink_to_fit();
+    busy_ = false;
+    resume_input();
+    if (!busy_ && !closing_)
+        request_writable(); // replies pile up: read on when they are gone
+}
+
+void websocket_connection::send(std::string_view prefix, const shared_frame &body)
+{
+    if (closing_)
+        return;
+    const text_frame_header header(prefix.size() + body->bytes().size());
+    std::array<char, outbox::max_head> head;
+    auto *end = std::copy(header.bytes().begin(), header.bytes().end(), head.begin());
+    end = std::copy(prefix.begin(), prefix.end(), end);
+    box_->push({head.data(), static_cast<std::size_t>(end - head.data())}, body);
+}
+
+void websocket_connection::close(close_code code, std::string_view reason)
+{
+    if (std::exchange(closing_, true))
+        return;
+    websocket::close_reason why(static_cast<std::uint16_t>(code));
+    why.reason.assign(reason.data(), reason.size());
+    stream_.async_close(why, [self = shared_from_this()](boost::system::error_code) {
+        self->box_->abort();
+        self->broken();
+    });
+    box_->deadline(outbox::clock::now() + close_grace);
+}
+
+void websocket_connection::request_writable()
+{
+    box_->when_below(std::max<std::size_t>(outbox_bound_ / 2, 1), [weak = weak_from_this()] {
+        const auto self = weak.lock();
+        if (!self || !self->session_)
+            return;
+        self->session_->writable();
+        self->resume_input();
+    });
+}
+
+void websocket_connection::end()
+{
+    busy_ = true;
+    session_.reset();
+    box_->abort();
+    if (ended_)
+        std::exchange(ended_, nullptr)();
+}
+
+} // namespace walcast

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <prometheus/counter.h>
+#include <prometheus/gauge.h>
+#include <prometheus/registry.h>
+
+namespace walcast {
+
+/// What the network side tells the metrics. Safe from any thread.
+class net_probe {
+  public:
+    explicit net_probe(prometheus::Registry &into);
+
+    void opened() { connections_.Increment(); }
+    void closed() { connections_.Decrement(); }
+    void refused() { refused_.Increment(); }
+    void request() { requests_.Increment(); }
+    void upgraded() { sockets_.Increment(); }
+    void websocket_closed() { sockets_.Decrement(); }
+
+  private:
+    prometheus::Gauge &connections_;
+    prometheus::Counter &refused_;
+    prometheus::Counter &requests_;
+    prometheus::Gauge &sockets_;
+};
+
+} // namespace walcast
