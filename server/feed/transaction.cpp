@@ -43,7 +43,18 @@ void transaction_builder::begin(std::uint32_t xid, lsn commit, std::int64_t comm
     next_index_ = 0;
 }
 
-void transaction_builder::add(change_kind kind, relation_ptr table)
+void transaction_builder::expect(std::size_t values, std::size_t bytes)
+{
+    // reserve() alone would allocate exactly that, each time anew, and make a large transaction quadratic.
+    const auto make_room = [](auto &in, std::size_t more) {
+        if (in.capacity() - in.size() < more)
+            in.reserve(std::max(in.size() + more, in.capacity() * 2));
+    };
+    make_room(current_->cells_, values);
+    make_room(current_->bytes_, bytes);
+}
+
+void transaction_builder::add(change_kind kind, const relation_ptr &table)
 {
     change next;
     next.kind = kind;
@@ -51,7 +62,7 @@ void transaction_builder::add(change_kind kind, relation_ptr table)
     next.table = table.get();
     auto &known = current_->relations_;
     if (table && (known.empty() || known.back() != table) && std::find(known.begin(), known.end(), table) == known.end())
-        known.push_back(std::move(table));
+        known.push_back(table);
     current_->changes_.push_back(next);
 }
 

@@ -113,11 +113,16 @@ class transaction_builder {
     /// Starts a transaction. `committed_at` is in microseconds since 1970 UTC.
     void begin(std::uint32_t xid, lsn commit, std::int64_t committed_at);
 
-    void add(change_kind kind, relation_ptr table);
+    void add(change_kind kind, const relation_ptr &table);
     /// Values of the change last added, in column order; old values first or new ones first, but not mixed.
     void add_new(value_kind kind, std::string_view bytes = {});
     void add_old(value_kind kind, std::string_view bytes = {});
     void add_message(std::string_view prefix, std::string_view content);
+
+    /// Counts a change that is not stored, because it was handed on before.
+    void skip() { ++next_index_; }
+    /// Makes room for so many more values of so many bytes in all; saves growing value by value.
+    void expect(std::size_t values, std::size_t bytes);
 
     [[nodiscard]] bool open() const { return static_cast<bool>(current_); }
     /// Bytes and changes gathered since begin or the last cut.
