@@ -23,17 +23,17 @@ namespace walcast {
 /// docs/protocol-v0.md has the list of what is honoured. Matching never allocates.
 class event_filter {
   public:
-    /// More conditions than this, counting only those that are honoured, are refused: each costs time per
-    /// event.
-    static constexpr std::size_t max_conditions = 128;
+    /// More `like` and `ilike` conditions than this are refused: each costs time per event. All other
+    /// conditions on one column are merged into one.
+    static constexpr std::size_t max_patterns = 16;
+    /// Deeper nesting is refused.
+    static constexpr std::size_t max_depth = 1000;
 
     /// The absent list: matches everything.
     event_filter() = default;
 
-    /// Compiles the value of `filters`: null (the absent list) or an array of arrays. Nothing when it is
-    /// neither, or has too many conditions. The value must not be nested deeper than a few thousand levels.
-    [[nodiscard]] static std::optional<event_filter> compile(const rapidjson::Value &filters);
-    /// The same from JSON text.
+    /// Compiles the value of `filters` as JSON text: null (the absent list) or an array of arrays. Nothing
+    /// when it is neither, or goes beyond a limit above.
     [[nodiscard]] static std::optional<event_filter> compile(std::string_view json);
 
     [[nodiscard]] bool matches(const event &what) const;
@@ -62,7 +62,6 @@ class event_filter {
         object_kind,       ///< what `is_a` on object_uuid looks at
         object_owner_kind, ///< what `is_a` on object_owner_uuid looks at
     };
-    static constexpr std::size_t subjects = 5;
 
     /// The text is, or is not, one of these.
     struct membership {
@@ -79,15 +78,17 @@ class event_filter {
         std::int64_t last = INT64_MAX;
     };
 
-    void add(const rapidjson::Value &condition);
+    /// False when there are too many patterns.
+    bool add(const rapidjson::Value &condition);
     void add_time(std::string_view op, const rapidjson::Value &operand);
     void require(subject of, std::vector<std::string> values);
-    [[nodiscard]] const membership *required(subject of) const;
+    void exclude(subject of, std::vector<std::string> values);
+    [[nodiscard]] std::optional<std::span<const std::string>> required(subject of) const;
     [[nodiscard]] static std::string_view text_of(subject of, const event &what);
 
     std::string canonical_ = "null";
     std::vector<membership> required_; ///< at most one per subject: two on one subject are intersected
-    std::vector<membership> excluded_;
+    std::vector<membership> excluded_; ///< at most one per subject: the union
     std::vector<likeness> like_;
     interval created_at_;
 };

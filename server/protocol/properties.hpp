@@ -15,7 +15,7 @@ enum class properties_outcome : std::uint8_t {
 };
 
 /// Appends to `into` what v0 clients get of the text in `logs.properties`, as one JSON object of at most
-/// `max_bytes` (at least 256).
+/// `max_bytes` (at least 1024).
 ///
 /// With a key `text` the whole object is passed on, byte ranges copied as they are. Without, only
 /// `old_attributes` and `new_attributes`, each reduced to is_trashed, name, owner_uuid, portable_data_hash,

@@ -35,8 +35,8 @@ enum class v0_outcome : std::uint8_t {
 };
 
 /// Appends the body of an event to `into`, which the caller may reuse. The whole frame, with the longest
-/// prefix, is never longer than `max_bytes` (at least 1024). Nothing is appended on `unreadable` and
-/// `too_large`.
+/// prefix, is never longer than `max_bytes`, of which the protocol wants at least 16 KiB. Nothing is appended
+/// on `unreadable` and `too_large`.
 ///
 /// The body is valid JSON in valid UTF-8 whatever the row holds: bytes that are not UTF-8 become U+FFFD.
 [[nodiscard]] v0_outcome encode_v0_event(const event &what, std::size_t max_bytes, std::string &into);
