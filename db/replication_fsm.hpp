@@ -1,0 +1,119 @@
+#pragma once
+
+#include "server/feed/position.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+namespace walcast {
+
+/// What the replication conversation needs to know.
+struct replication_settings {
+    std::string slot;
+    std::string publication;
+    int protocol_version = 2;
+};
+
+/// Why a conversation ended, and what to do about it.
+struct replication_failure {
+    enum class remedy : std::uint8_t {
+        reconnect,    ///< try again, with back-off
+        wait_for_slot, ///< another process reads the slot: try again, quietly
+        give_up,      ///< it cannot work until somebody changes something: one clear line, then try now and then
+    };
+    remedy what_to_do = remedy::reconnect;
+    std::string why; ///< one line for people
+};
+
+/// A result of PostgreSQL's simple query protocol, copied out of libpq.
+struct query_result {
+    enum class kind : std::uint8_t { rows, command, copy_both, error };
+    kind what = kind::command;
+    std::vector<std::vector<std::optional<std::string>>> rows;
+    std::string sqlstate; ///< of an error
+    std::string message;  ///< likewise, its primary line
+};
+
+/// The dialogue that leads a replication connection from "connected" to "streaming", as decisions without I/O:
+///
+///     connected → IDENTIFY_SYSTEM → look at the slot → (drop a lost one) → (create it) → START_REPLICATION → streaming
+///
+/// The caller sends each query and hands in its result; after `streaming` the connection is in CopyBoth mode and
+/// replication_message takes over. One instance per connection.
+class replication_fsm {
+  public:
+    struct send_query {
+        std::string text;
+    };
+    struct streaming {};
+    using action = std::variant<send_query, streaming, replication_failure>;
+
+    /// `resume` is the end of the last transaction that was handed on; zero at the start of the process: then the slot
+    /// decides, and sends what was not confirmed.
+    replication_fsm(replication_settings settings, lsn resume);
+
+    [[nodiscard]] action connected();
+    [[nodiscard]] action result(const query_result &of);
+
+    // Known after the first answers:
+    [[nodiscard]] const std::string &system_identifier() const { return system_identifier_; }
+    [[nodiscard]] std::uint32_t timeline() const { return timeline_; }
+    /// Where the log ended when the conversation began: decoded up to here, the feed has caught up.
+    [[nodiscard]] lsn log_end() const { return log_end_; }
+    /// The slot was made (or made again) in this conversation: nothing before it can be had.
+    [[nodiscard]] bool slot_created() const { return slot_created_; }
+    /// A slot was there, but the server had removed its WAL.
+    [[nodiscard]] bool slot_was_lost() const { return slot_was_lost_; }
+    /// max_slot_wal_keep_size in bytes; nothing if unlimited.
+    [[nodiscard]] std::optional<std::uint64_t> slot_keep_bytes() const { return slot_keep_bytes_; }
+
+  private:
+    enum class state : std::uint8_t { idle, identifying, inspecting, dropping, creating, starting, streaming };
+
+    [[nodiscard]] action identified(const query_result &of);
+    [[nodiscard]] action inspected(const query_result &of);
+    [[nodiscard]] action create();
+    [[nodiscard]] action start();
+
+    replication_settings settings_;
+    lsn resume_;
+    state state_ = state::idle;
+    std::string database_;
+    std::string system_identifier_;
+    std::uint32_t timeline_ = 0;
+    lsn log_end_;
+    bool slot_created_ = false;
+    bool slot_was_lost_ = false;
+    std::optional<std::uint64_t> slot_keep_bytes_;
+};
+
+/// A message of the server in CopyBoth mode ("Streaming Replication Protocol"), big-endian:
+///
+///     'w' XLogData   int64 start, int64 end, int64 sent_at, bytes
+///     'k' keepalive  int64 log end, int64 sent_at, byte: reply at once
+struct xlog_data {
+    lsn start;
+    std::string_view bytes;
+};
+struct keepalive {
+    lsn log_end; ///< every commit before this has been sent
+    bool wants_reply = false;
+};
+using replication_message = std::variant<xlog_data, keepalive>;
+
+/// Nothing when the bytes are neither.
+[[nodiscard]] std::optional<replication_message> parse_replication_message(std::string_view bytes);
+
+/// 'r' standby status update: int64 written, int64 flushed, int64 applied, int64 now, byte: reply at once. Only `flushed`
+/// moves the slot; `written` tells the server (and people who look) how far we have read.
+[[nodiscard]] std::string make_status_update(lsn received, lsn confirmed, std::int64_t now_us, bool wants_reply);
+
+/// An identifier or a literal as SQL text.
+[[nodiscard]] std::string quote_identifier(std::string_view name);
+[[nodiscard]] std::string quote_literal(std::string_view text);
+
+} // namespace walcast
