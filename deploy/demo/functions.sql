@@ -240,13 +240,13 @@ create or replace function demo.contents(p_files text[]) returns jsonb
 language sql stable as $$
     with file as (
         select name, demo.file_size(name) as size,
-               coalesce(sum(demo.file_size(name)) over (order by n rows between unbounded preceding and 1 preceding), 0)
-                   as start, n
+               sum(demo.file_size(name)) over (order by n) - demo.file_size(name) as start, n
         from unnest(p_files) with ordinality as f (name, n)
     ),
     total as (select coalesce(sum(size), 0)::bigint as bytes from file),
     block as (
-        select string_agg(md5(array_to_string(p_files, ' ') || b) || '+' || least(bytes - b, 67108864), ' ' order by b) as locators
+        select string_agg(md5(array_to_string(p_files, ' ') || b) || '+' || least(bytes - b, 67108864), ' ' order by b)
+                   as locators
         from total, generate_series(0, greatest(bytes - 1, 0), 67108864) as b
     ),
     manifest as (
