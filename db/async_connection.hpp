@@ -1,0 +1,80 @@
+#pragma once
+
+#include "db/replication_fsm.hpp"
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/basic_stream_descriptor.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <chrono>
+#include <libpq-fe.h>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+namespace walcast {
+
+/// A connection that cannot go on. `what()` is one line.
+class connection_error : public std::runtime_error {
+  public:
+    using std::runtime_error::runtime_error;
+};
+
+/// A libpq connection driven by Asio readiness: what libpqxx cannot do, being without a replication protocol.
+///
+/// Owned by one coroutine at a time, on one io_context. The descriptor belongs to libpq; Asio only watches it. Every
+/// wait ends early, with an error, when interrupt() is called.
+class async_connection {
+  public:
+    using executor = boost::asio::io_context::executor_type;
+    template <class T>
+    using awaitable = boost::asio::awaitable<T, executor>;
+
+    explicit async_connection(executor on);
+    ~async_connection();
+    async_connection(const async_connection &) = delete;
+    async_connection &operator=(const async_connection &) = delete;
+
+    /// Throws connection_error, also when it takes longer than `limit`.
+    [[nodiscard]] awaitable<void> connect(std::string parameters, std::chrono::milliseconds limit);
+    /// Sends a query and waits for its (first) result; an SQL error is a result.
+    [[nodiscard]] awaitable<query_result> query(std::string text);
+
+    // In CopyBoth mode:
+    enum class copy_state : std::uint8_t { message, nothing_yet, ended };
+    /// Takes in what the socket has. Throws connection_error.
+    void consume_input();
+    /// The next message, valid until the next call.
+    [[nodiscard]] copy_state next(std::string_view &message);
+    /// Why a copy ended.
+    [[nodiscard]] std::string end_reason();
+    /// Sends a message; throws connection_error.
+    [[nodiscard]] awaitable<void> send(std::string_view message);
+    /// Until the socket is readable, or interrupted, or `limit` has passed.
+    [[nodiscard]] awaitable<void> wait_readable(std::chrono::milliseconds limit);
+    /// Ends a wait that is under way; a later one is not affected.
+    void interrupt();
+
+    [[nodiscard]] int server_version() const { return PQserverVersion(connection_.get()); }
+
+  private:
+    struct finish {
+        void operator()(PGconn *of) const { PQfinish(of); }
+    };
+    using descriptor = boost::asio::posix::basic_stream_descriptor<executor>;
+
+    void watch();
+    [[nodiscard]] std::string last_error() const;
+    [[nodiscard]] awaitable<void> wait(descriptor::wait_type what, std::chrono::milliseconds limit);
+    [[nodiscard]] awaitable<void> flush();
+
+    std::unique_ptr<PGconn, finish> connection_;
+    descriptor descriptor_; ///< watches PQsocket(connection_); released, never closed
+    boost::asio::basic_waitable_timer<std::chrono::steady_clock, boost::asio::wait_traits<std::chrono::steady_clock>, executor>
+        timer_;
+    char *buffer_ = nullptr; ///< the message last returned
+    bool expired_ = false;
+};
+
+} // namespace walcast

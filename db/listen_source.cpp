@@ -1,0 +1,279 @@
+#include "db/listen_source.hpp"
+
+#include "db/connection.hpp"
+#include "db/logs_row.hpp"
+#include "server/ops/clock.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <fmt/format.h>
+#include <memory>
+#include <poll.h>
+#include <pthread.h>
+#include <stdexcept>
+#include <sys/eventfd.h>
+#include <system_error>
+#include <unistd.h>
+#include <unordered_map>
+#include <utility>
+
+namespace walcast {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+/// How far back ids are remembered: a row that is committed when this many others have got later ids, and while we are
+/// disconnected, would be missed.
+constexpr std::int64_t looked_back_ids = 200'000;
+/// Rows read at a time.
+constexpr std::size_t fetch_rows = 500;
+/// A connection that nothing was heard of is asked whether it lives.
+constexpr auto idle_check = 10s;
+
+constexpr const char *socket_parameters = " application_name=walcast keepalives=1 keepalives_idle=10"
+                                          " keepalives_interval=5 keepalives_count=3 tcp_user_timeout=30000"
+                                          " options='-c datestyle=ISO -c client_encoding=UTF8'";
+
+/// Collects the ids that NOTIFY carries, in order.
+class id_receiver : public pqxx::notification_receiver {
+  public:
+    id_receiver(pqxx::connection_base &on, logger &log)
+        : notification_receiver(on, "logs")
+        , log_(log)
+    {
+    }
+
+    void operator()(const std::string &payload, int) override
+    {
+        std::int64_t id = 0;
+        const auto [end, error] = std::from_chars(payload.data(), payload.data() + payload.size(), id);
+        if (error == std::errc() && end == payload.data() + payload.size())
+            ids.push_back(id);
+        else
+            log_.debug("ignored a notification that is no id", {{"bytes", payload.size()}});
+    }
+
+    std::vector<std::int64_t> ids;
+
+  private:
+    logger &log_;
+};
+
+lsn log_end(pqxx::connection_base &on)
+{
+    pqxx::read_transaction in(on);
+    const auto text = in.exec1("SELECT pg_catalog.pg_current_wal_insert_lsn()::text")[0].as<std::string>();
+    in.commit();
+    return parse_lsn(text).value_or(lsn{});
+}
+
+} // namespace
+
+listen_source::listen_source(listen_options options, batch_sink sink, std::function<bool()> overloaded, logger &log)
+    : options_(std::move(options))
+    , sink_(std::move(sink))
+    , overloaded_(std::move(overloaded))
+    , log_(log)
+    , wake_fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK))
+{
+    if (wake_fd_ < 0)
+        throw std::system_error(errno, std::generic_category(), "eventfd");
+    status_.kind = "listener";
+    status_.reason = options_.reason;
+    status_.state = "connecting";
+}
+
+listen_source::~listen_source()
+{
+    stop();
+    ::close(wake_fd_);
+}
+
+void listen_source::start()
+{
+    thread_ = std::thread([this] {
+        ::pthread_setname_np(::pthread_self(), "walcast-listen");
+        run();
+    });
+}
+
+void listen_source::stop()
+{
+    if (!thread_.joinable())
+        return;
+    stopping_ = true;
+    wake();
+    thread_.join();
+}
+
+void listen_source::wake() const
+{
+    const std::uint64_t one = 1;
+    [[maybe_unused]] const auto written = ::write(wake_fd_, &one, sizeof one);
+}
+
+void listen_source::request_position(lsn target)
+{
+    auto known = target_.load();
+    while (known < target.value && !target_.compare_exchange_weak(known, target.value)) {
+    }
+    wake();
+}
+
+source_status listen_source::status() const
+{
+    const std::scoped_lock lock(status_mutex_);
+    return status_;
+}
+
+void listen_source::report(std::string state, std::string problem)
+{
+    const std::scoped_lock lock(status_mutex_);
+    status_.state = std::move(state);
+    status_.problem = std::move(problem);
+}
+
+void listen_source::run()
+{
+    backoff patience(100ms, 10s);
+    while (!stopping_) {
+        const auto began = std::chrono::steady_clock::now();
+        try {
+            listen();
+        } catch (const std::exception &error) {
+            if (stopping_)
+                break;
+            if (std::chrono::steady_clock::now() - began > 30s)
+                patience.reset();
+            const auto delay = patience.next();
+            const auto problem = one_line(error.what());
+            log_.warning("listening interrupted", {{"problem", problem}, {"retry_in_ms", delay.count()}});
+            report("connecting", problem);
+            {
+                const std::scoped_lock lock(status_mutex_);
+                ++status_.reconnects;
+            }
+            pollfd woken{wake_fd_, POLLIN, 0};
+            const auto until = std::chrono::steady_clock::now() + delay;
+            while (!stopping_ && std::chrono::steady_clock::now() < until) {
+                (void)::poll(&woken, 1, 50);
+                std::uint64_t count = 0;
+                [[maybe_unused]] const auto drained = ::read(wake_fd_, &count, sizeof count);
+            }
+        }
+    }
+    report("stopped");
+}
+
+void listen_source::listen()
+{
+    const auto opened = open_connection(options_.connection + socket_parameters);
+    auto &connection = *opened;
+    id_receiver receiver(connection, log_);
+    // The scan comes after LISTEN has been committed: what its snapshot does not show will be notified.
+    scan(connection, !std::exchange(began_, true));
+    log_.info("listening", {{"channel", "logs"}});
+    report("streaming");
+    while (!stopping_) {
+        if (overloaded_()) {
+            std::this_thread::sleep_for(20ms);
+            continue;
+        }
+        if (connection.get_notifs() == 0 && receiver.ids.empty()) {
+            if (target_.exchange(0) != 0)
+                scan(connection, false);
+            else if (!wait(connection.sock()))
+                (void)log_end(connection); // throws if the connection is dead
+            continue;
+        }
+        fetch(connection, std::exchange(receiver.ids, {}));
+    }
+}
+
+bool listen_source::wait(int socket)
+{
+    if (socket < 0)
+        throw std::runtime_error("the connection is closed");
+    pollfd watched[] = {{socket, POLLIN, 0}, {wake_fd_, POLLIN, 0}};
+    const int ready = ::poll(watched, 2, static_cast<int>(std::chrono::milliseconds(idle_check).count()));
+    std::uint64_t count = 0;
+    [[maybe_unused]] const auto drained = ::read(wake_fd_, &count, sizeof count);
+    // A socket that is readable and yet brings no notification may be at its end.
+    return ready > 0 && (watched[0].revents & (POLLHUP | POLLERR)) == 0 && (watched[0].revents & POLLIN) == 0;
+}
+
+void listen_source::scan(pqxx::connection_base &on, bool first)
+{
+    // Read before the scan's snapshot: what a query with an earlier end of the log could see, the scan sees too.
+    const auto as_of = log_end(on);
+    std::vector<std::int64_t> missed;
+    {
+        pqxx::read_transaction in(on);
+        const auto greatest = in.exec1("SELECT coalesce(max(id), 0) FROM logs")[0].as<std::int64_t>();
+        const auto floor = std::max(greatest, seen_.greatest()) - looked_back_ids;
+        seen_.forget(floor);
+        for (const auto &row : in.exec(fmt::format("SELECT id FROM logs WHERE id > {} ORDER BY id", floor))) {
+            const auto id = row[0].as<std::int64_t>();
+            if (first)
+                seen_.insert(id);
+            else if (!seen_.contains(id))
+                missed.push_back(id);
+        }
+        in.commit();
+    }
+    fetch(on, missed);
+    batch next;
+    last_ = std::max(last_, as_of);
+    next.decoded = last_;
+    next.ready = true;
+    hand_over(std::move(next));
+}
+
+void listen_source::fetch(pqxx::connection_base &on, const std::vector<std::int64_t> &ids)
+{
+    for (std::size_t at = 0; at < ids.size(); at += fetch_rows) {
+        std::vector<std::int64_t> wanted;
+        for (auto next = at; next < std::min(at + fetch_rows, ids.size()); ++next)
+            if (!seen_.contains(ids[next]))
+                wanted.push_back(ids[next]);
+        if (wanted.empty())
+            continue;
+        pqxx::read_transaction in(on);
+        const auto rows = in.exec(
+            fmt::format("SELECT {} FROM logs WHERE id = ANY ('{}'::bigint[])", logs_columns, array_literal(wanted)));
+        in.commit();
+        std::unordered_map<std::int64_t, pqxx::row> by_id;
+        for (const auto &row : rows)
+            by_id.emplace(row[0].as<std::int64_t>(), row);
+        batch next;
+        next.ready = true;
+        for (const auto id : wanted) {
+            const auto found = by_id.find(id);
+            // Gone already: deleted by Arvados, nothing to tell. The same id twice in one wake-up: told once.
+            if (!seen_.insert(id) || found == by_id.end())
+                continue;
+            last_.value += 1;
+            next.transactions.push_back(to_transaction(found->second, last_, unix_microseconds()));
+            next.bytes += next.transactions.back()->footprint();
+        }
+        next.decoded = last_;
+        hand_over(std::move(next));
+    }
+    seen_.forget(seen_.greatest() - looked_back_ids);
+}
+
+void listen_source::hand_over(batch next)
+{
+    const auto count = next.transactions.size();
+    const auto decoded = next.decoded;
+    sink_(std::move(next));
+    const std::scoped_lock lock(status_mutex_);
+    status_.decoded = decoded;
+    status_.log_end = std::max(status_.log_end, decoded);
+    status_.transactions += count;
+    status_.changes += count;
+    status_.ready = true;
+}
+
+} // namespace walcast

@@ -1,0 +1,68 @@
+#pragma once
+
+#include "db/id_set.hpp"
+#include "db/source.hpp"
+#include "server/ops/log.hpp"
+
+#include <atomic>
+#include <functional>
+#include <mutex>
+#include <pqxx/pqxx>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace walcast {
+
+struct listen_options {
+    std::string connection; ///< libpq parameters
+    std::string reason;     ///< why not the slot
+};
+
+/// The source for databases that cannot be read through a slot: LISTEN on `logs`, and one SELECT per wake-up.
+///
+/// A blocking thread: wait for the socket, take all notifications that are there, read their rows at once, hand them over
+/// in the order of the notifications, which is that of the commits. PostgreSQL sends no notification to who is not
+/// connected, so after a reconnect the table is scanned for rows that were never handed over, ids that are lower than
+/// those already seen included: a row gets its id long before it is committed.
+/// Positions are made up (there are none in notifications): they count up from the log's end at the last scan.
+class listen_source : public source {
+  public:
+    listen_source(listen_options options, batch_sink sink, std::function<bool()> overloaded, logger &log);
+    ~listen_source() override;
+
+    void start() override;
+    void stop() override;
+    [[nodiscard]] source_status status() const override;
+    void resume() override { wake(); }
+    void request_position(lsn target) override;
+
+  private:
+    void run();
+    /// One connection's life; throws what libpqxx throws.
+    void listen();
+    /// Waits until the database or wake() has something; false if the connection must be checked.
+    bool wait(int socket);
+    void wake() const;
+    /// Hands over every row above the floor that was not handed over; with `first` notes them as past instead.
+    void scan(pqxx::connection_base &on, bool first);
+    void fetch(pqxx::connection_base &on, const std::vector<std::int64_t> &ids);
+    void hand_over(batch next);
+    void report(std::string state, std::string problem = {});
+
+    listen_options options_;
+    batch_sink sink_;
+    std::function<bool()> overloaded_;
+    logger &log_;
+    int wake_fd_; ///< an eventfd
+    id_set seen_; ///< handed over, or already there when the process began
+    bool began_ = false;
+    lsn last_; ///< the position given out last
+    std::atomic<std::uint64_t> target_{0};
+    std::atomic<bool> stopping_{false};
+    std::thread thread_;
+    mutable std::mutex status_mutex_; ///< guards status_
+    source_status status_;
+};
+
+} // namespace walcast

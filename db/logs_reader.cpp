@@ -1,0 +1,77 @@
+#include "db/logs_reader.hpp"
+
+#include "db/logs_row.hpp"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <string>
+#include <unordered_map>
+
+namespace walcast {
+
+namespace {
+
+/// A page may not hold more properties than this: rows can be many megabytes each.
+constexpr std::size_t page_bytes = std::size_t{8} << 20;
+
+lsn read_log_end(pqxx::transaction_base &in)
+{
+    return parse_lsn(in.exec1("SELECT pg_catalog.pg_current_wal_insert_lsn()::text")[0].as<std::string>()).value_or(lsn{});
+}
+
+/// Row by row up to the page's bytes; true if all were taken.
+bool take_rows(const pqxx::result &from, log_page &into)
+{
+    std::size_t bytes = 0;
+    for (const auto &row : from) {
+        if (bytes > page_bytes)
+            return false;
+        into.rows.push_back(to_transaction(row, lsn{1}, 0));
+        into.last = row[0].as<std::int64_t>();
+        bytes += into.rows.back()->footprint();
+    }
+    return true;
+}
+
+} // namespace
+
+log_page read_logs(pqxx::connection_base &on, const std::vector<std::int64_t> &ids)
+{
+    pqxx::read_transaction in(on);
+    log_page page;
+    take_rows(in.exec(fmt::format("SELECT {} FROM logs WHERE id = ANY ('{}'::bigint[])"
+                                  " ORDER BY array_position('{}'::bigint[], id)",
+                                  logs_columns, array_literal(ids), array_literal(ids))),
+              page);
+    page.as_of = read_log_end(in);
+    in.commit();
+    return page;
+}
+
+log_page scan_logs(pqxx::connection_base &on, std::int64_t after, std::int64_t window_us, std::uint32_t limit)
+{
+    // One snapshot for all three queries, and the end of the log is read after it was taken.
+    pqxx::transaction<pqxx::repeatable_read> in(on);
+    log_page page;
+    page.exists = in.exec1(fmt::format("SELECT EXISTS (SELECT FROM logs WHERE id = {})", after))[0].as<bool>();
+    page.last = after;
+    if (window_us > 0) {
+        // By the index on created_at; ids and creation times rise together but for the order of commits.
+        const auto first = in.exec1(fmt::format(
+            "SELECT min(id) FROM logs WHERE created_at >= (statement_timestamp() - interval '{} microseconds')"
+            " AT TIME ZONE 'UTC'",
+            window_us))[0];
+        if (first.is_null())
+            page.last = std::max(page.last, in.exec1("SELECT coalesce(max(id), 0) FROM logs")[0].as<std::int64_t>());
+        else
+            page.last = std::max(page.last, first.as<std::int64_t>() - 1);
+    }
+    const auto found = in.exec(
+        fmt::format("SELECT {} FROM logs WHERE id > {} ORDER BY id LIMIT {}", logs_columns, page.last, limit));
+    page.more = !take_rows(found, page) || found.size() >= limit;
+    page.as_of = read_log_end(in);
+    in.commit();
+    return page;
+}
+
+} // namespace walcast

@@ -1,0 +1,91 @@
+#pragma once
+
+#include "db/async_connection.hpp"
+#include "db/retention.hpp"
+#include "db/source.hpp"
+#include "db/transaction_assembler.hpp"
+#include "server/ops/log.hpp"
+
+#include <atomic>
+#include <boost/asio/io_context.hpp>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace walcast {
+
+struct slot_options {
+    std::string connection; ///< libpq parameters, without `replication`
+    replication_settings replication;
+    retention::limits keep;
+    std::string spill_directory = "/var/tmp";
+    /// A stream on which nothing was heard for so long, in spite of asking, is given up.
+    std::chrono::milliseconds silence{30'000};
+};
+
+/// The source that reads a logical replication slot.
+///
+/// One coroutine on a thread of its own: connect, lead the dialogue (replication_fsm), then drain what the socket has,
+/// assemble it into transactions, and hand each drain over as one batch; reconnect after any trouble and go on where the
+/// assembler stands, so that what was handed over is not handed over again. While `overloaded` says so it does not read,
+/// and the server waits.
+/// The slot is confirmed by retention: it lags behind on purpose.
+class slot_source : public source {
+  public:
+    slot_source(slot_options options, batch_sink sink, std::function<bool()> overloaded, logger &log);
+    ~slot_source() override;
+
+    void start() override;
+    void stop() override;
+    [[nodiscard]] source_status status() const override;
+    void resume() override;
+    void request_position(lsn target) override;
+    /// New retention budgets.
+    void retain(retention::limits bounds);
+
+  private:
+    template <class T>
+    using awaitable = async_connection::awaitable<T>;
+
+    [[nodiscard]] awaitable<void> run();
+    /// One connection's life. Returns what to do next, or throws connection_error.
+    [[nodiscard]] awaitable<replication_failure> converse();
+    [[nodiscard]] awaitable<void> stream(async_connection &connection);
+    [[nodiscard]] awaitable<void> consume(async_connection &connection, std::string_view payload);
+    [[nodiscard]] awaitable<void> confirm(async_connection &connection);
+    [[nodiscard]] awaitable<void> pause(std::chrono::milliseconds delay);
+
+    void heard(const keepalive &from);
+    void emit();
+    void report(std::string state, std::string problem = {});
+
+    slot_options options_;
+    batch_sink sink_;
+    std::function<bool()> overloaded_;
+    logger &log_;
+    boost::asio::io_context io_{1};
+    transaction_assembler assembler_;
+    retention retention_;
+    batch pending_;
+    lsn decoded_;   ///< as far as handed over or about to be
+    lsn announced_; ///< in the last batch
+    lsn ready_at_;  ///< where the log ended when the process first looked
+    bool ready_ = false;
+    lsn target_;               ///< somebody waits for this position
+    bool reply_wanted_ = true; ///< send a status update now
+    lsn confirmed_;
+    std::chrono::steady_clock::time_point heard_at_;
+    std::chrono::steady_clock::time_point confirmed_at_;
+    async_connection *connection_ = nullptr; ///< the one that is being waited on
+    boost::asio::basic_waitable_timer<std::chrono::steady_clock, boost::asio::wait_traits<std::chrono::steady_clock>,
+                                      async_connection::executor>
+        timer_{io_.get_executor()};
+    std::atomic<bool> stopping_{false};
+    std::thread thread_;
+    mutable std::mutex status_mutex_; ///< guards status_
+    source_status status_;
+};
+
+} // namespace walcast

@@ -1,0 +1,67 @@
+#pragma once
+
+#include "server/feed/batch.hpp"
+#include "server/feed/position.hpp"
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+namespace walcast {
+
+/// How a source is doing, for /status.json, metrics and health.
+struct source_status {
+    std::string kind;   ///< "slot" or "listener"
+    std::string reason; ///< why this kind, when it is not what was hoped for
+    std::string state;  ///< "connecting", "waiting for the slot", "refilling", "streaming", "stopped"
+    std::string problem; ///< what last went wrong, empty while all is well
+    std::string system_identifier;
+    std::uint32_t timeline = 0;
+    lsn decoded;   ///< read so far
+    lsn log_end;   ///< of the server's log, as last heard
+    lsn confirmed; ///< what the slot may forget
+    std::uint64_t transactions = 0;
+    std::uint64_t changes = 0;
+    std::uint64_t reconnects = 0;
+    std::uint64_t slots_lost = 0;
+    bool ready = false; ///< the feed has been refilled
+};
+
+/// Where transactions come from. A source has a thread of its own and calls its sink on it, in commit order.
+class source {
+  public:
+    virtual ~source() = default;
+
+    virtual void start() = 0;
+    /// Confirms what may be confirmed, and ends the thread. Harmless twice.
+    virtual void stop() = 0;
+
+    // From any thread:
+    [[nodiscard]] virtual source_status status() const = 0;
+    /// The sink's receivers have caught up: go on if they were overloaded.
+    virtual void resume() = 0;
+    /// Asks for a batch, possibly empty, whose `decoded` is `target` or later, soon: everything that a query which began
+    /// before this call could see has then been handed over.
+    virtual void request_position(lsn target) = 0;
+};
+
+/// Full jitter: a delay of up to `floor` doubled for each failed attempt, at most `ceiling`, drawn uniformly, so that many
+/// relays do not come back in step.
+class backoff {
+  public:
+    backoff(std::chrono::milliseconds floor, std::chrono::milliseconds ceiling)
+        : floor_(floor)
+        , ceiling_(ceiling)
+    {
+    }
+
+    [[nodiscard]] std::chrono::milliseconds next();
+    void reset() { attempts_ = 0; }
+
+  private:
+    std::chrono::milliseconds floor_;
+    std::chrono::milliseconds ceiling_;
+    unsigned attempts_ = 0;
+};
+
+} // namespace walcast

@@ -1,0 +1,27 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <pqxx/pqxx>
+#include <string>
+
+namespace walcast {
+
+/// A row of `api_client_authorizations` with its user, as stored; nothing about it has been judged.
+struct stored_token {
+    std::string uuid;
+    std::string secret;
+    std::string scopes;
+    std::string user_uuid;
+    bool is_admin = false;
+    bool is_active = false;
+    std::optional<std::int64_t> expires_at;   ///< microseconds since 1970 UTC
+    std::optional<std::int64_t> refreshes_at; ///< likewise
+};
+
+/// By the unique index on uuid. Nothing if there is none, or its user is gone or was merged into another.
+[[nodiscard]] std::optional<stored_token> find_token_by_uuid(pqxx::connection_base &on, const std::string &uuid);
+/// By the unique index on api_token.
+[[nodiscard]] std::optional<stored_token> find_token_by_secret(pqxx::connection_base &on, const std::string &secret);
+
+} // namespace walcast
