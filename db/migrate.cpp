@@ -22,6 +22,15 @@ auto find_by_name(Books &in, const std::string &name) {
     return std::find_if(in.begin(), in.end(), [&](const auto &each) { return each.name == name; });
 }
 
+/// In a statement of its own: see 0003_publication.up.sql, "at top level".
+void take_lock(pqxx::work &work, const std::string &statement) {
+    try {
+        work.exec0(statement);
+    } catch (const pqxx::undefined_table &problem) {
+        throw patient_session::again{one_line(problem.what())}; // dropped since the plan was made: plan again
+    }
+}
+
 } // namespace
 
 std::string_view to_string(migration_state state) {
@@ -70,7 +79,7 @@ void migrator::up() {
         });
         log_.info("migration applied", {{"name", file.name}});
     }
-    take_steps(session, "cover_step");
+    take_steps(session, "cover");
     log_notes(session);
 }
 
@@ -84,7 +93,7 @@ void migrator::down() {
         return;
     }
     check_books(files, *books);
-    take_steps(session, "uncover_step");
+    take_steps(session, "uncover");
     for (auto undo = books->rbegin(); undo != books->rend(); ++undo) {
         const auto file = find_by_name(files, undo->name);
         session.transact("migration " + undo->name + " down", [&](pqxx::work &work) {
@@ -218,16 +227,22 @@ void migrator::check_books(const std::vector<migration> &files, const std::vecto
     }
 }
 
-void migrator::take_steps(patient_session &session, const std::string &function) {
+void migrator::take_steps(patient_session &session, const std::string &direction) {
     // More than there can be: a step that changes nothing would be taken for ever.
     constexpr int enough = 1'000;
     for (int taken = 0; taken < enough; ++taken) {
         std::optional<std::string> done;
-        session.transact("walcast." + function, [&](pqxx::work &work) {
+        session.transact("walcast." + direction + "_step", [&](pqxx::work &work) {
             done.reset();
-            if (work.exec_params1("select to_regproc('walcast.' || $1) is null", function)[0].as<bool>())
+            if (work.exec_params1("select to_regproc($1) is null", "walcast." + direction + "_step")[0]
+                    .as<bool>())
                 return;
-            const auto step = work.exec1(fmt::format("select walcast.{}()", function))[0];
+            const auto lock = work.exec1(fmt::format("select walcast.{}_lock()", direction))[0];
+            const auto statement = lock.as<std::string>("");
+            if (!statement.empty())
+                take_lock(work, statement);
+            const auto step =
+                work.exec_params1(fmt::format("select walcast.{}_step($1)", direction), statement)[0];
             if (!step.is_null())
                 done = step.as<std::string>();
         });
@@ -235,7 +250,7 @@ void migrator::take_steps(patient_session &session, const std::string &function)
             return;
         log_.info("step taken", {{"step", *done}});
     }
-    throw migrate_error(fmt::format("walcast.{} does not come to an end: see walcast.cover_plan", function));
+    throw migrate_error(fmt::format("the steps do not come to an end: see walcast.{}_plan", direction));
 }
 
 void migrator::log_notes(patient_session &session) {

@@ -65,8 +65,8 @@ class migrator {
     /// Nothing when there is no schema `walcast`.
     [[nodiscard]] std::optional<std::vector<applied>> read_books(patient_session &session);
     void check_books(const std::vector<migration> &files, const std::vector<applied> &books);
-    /// Calls walcast.<function>() until it returns null.
-    void take_steps(patient_session &session, const std::string &function);
+    /// Takes the steps of walcast.<direction>_plan, one after the other: `cover` or `uncover`.
+    void take_steps(patient_session &session, const std::string &direction);
     void log_notes(patient_session &session);
     void drop_slots(patient_session &session);
 

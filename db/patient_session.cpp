@@ -117,6 +117,8 @@ bool patient_session::attempt(const std::string &what, milliseconds lock_timeout
         body(work);
         work.commit();
         return true;
+    } catch (const again &problem) {
+        obstacle = problem.obstacle;
     } catch (const pqxx::sql_error &problem) {
         obstacle = one_line(problem.what());
         if (problem.sqlstate() != "55P03") // lock_not_available
@@ -129,23 +131,24 @@ bool patient_session::attempt(const std::string &what, milliseconds lock_timeout
     return false;
 }
 
-/// Who probably holds the lock: the session with the oldest transaction.
+/// Who probably holds the lock: the session with the oldest transaction. Of other roles' sessions an ordinary
+/// role sees no more than that they are there.
 std::string patient_session::in_the_way() {
     try {
         pqxx::work work(*connection_);
-        const auto rows = work.exec(
-            "select a.pid, extract(epoch from clock_timestamp() - a.xact_start)::bigint, a.application_name"
-            " from pg_stat_activity a"
-            " where a.pid in (select l.pid from pg_locks l join pg_class c on c.oid = l.relation"
-            "                 where l.granted and c.relkind = 'r' and c.relnamespace = "
-            "to_regnamespace('public')"
-            "                   and l.database = (select oid from pg_database where datname = "
-            "current_database()))"
-            "   and a.pid <> pg_backend_pid() and a.xact_start is not null order by a.xact_start limit 1");
+        const auto rows =
+            work.exec("select format(' (process %s holds locks%s)', a.pid, ', in a transaction of '"
+                      "   || extract(epoch from clock_timestamp() - a.xact_start)::bigint || ' s of ' || "
+                      "a.application_name)"
+                      " from pg_stat_activity a"
+                      " where a.pid in (select l.pid from pg_locks l join pg_class c on c.oid = l.relation"
+                      "                 where l.granted and c.relkind = 'r' and c.relnamespace = "
+                      "to_regnamespace('public')"
+                      "                   and l.database = (select oid from pg_database where datname = "
+                      "current_database()))"
+                      "   and a.pid <> pg_backend_pid() order by a.xact_start nulls last limit 1");
         if (!rows.empty())
-            return fmt::format(" (process {} \"{}\" holds locks in a transaction of {} s)",
-                               rows[0][0].as<int>(), rows[0][2].as<std::string>(""),
-                               rows[0][1].as<std::int64_t>());
+            return rows[0][0].as<std::string>();
     } catch (const pqxx::failure &) {
         // The reason is an extra; what there is to say has been said.
     }

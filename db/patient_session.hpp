@@ -24,6 +24,11 @@ struct lock_patience {
 /// destruction). PostgreSQL's notices go to the log. Blocks; one thread. Everything throws migrate_error.
 class patient_session {
   public:
+    /// What a transaction's body throws when another try may do better; says what was in the way.
+    struct again {
+        std::string obstacle;
+    };
+
     /// Connects. `connection` holds libpq parameters.
     patient_session(const std::string &connection, logger &log, lock_patience patience);
     ~patient_session();

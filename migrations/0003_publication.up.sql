@@ -2,8 +2,9 @@
 --
 -- The steps are not run here but by the migrator, after the migrations and at each later `migrate up`: an Arvados
 -- upgrade may bring tables and columns, or make materialized_permissions anew, and then only the steps that are
--- missing are taken. The migrator calls cover_step() in a transaction of its own, with a lock_timeout, until it returns
--- null; and uncover_step() before the down files.
+-- missing are taken. Each is a transaction of its own, with a lock_timeout: the statement that cover_lock() returns, if
+-- any, then cover_step(that statement); until that returns null. Likewise uncover_lock() and uncover_step(), before the
+-- down files. A step does nothing when its lock would be another one than the one held: that would make two.
 --
 -- The rule of the steps: ONE STEP, ONE TRANSACTION, ONE LOCK on a table of Arvados, taken before anything else is.
 --
@@ -21,6 +22,10 @@
 -- up after moments, Arvados goes on, and the migrator tries again a little later and a little longer. Longer than
 -- deadlock_timeout it must be able to wait in the end: only then does PostgreSQL cancel an autovacuum in our way.
 --
+-- Why the lock is a statement at top level, although the step takes it again. Only there does LOCK TABLE wait without a
+-- snapshot; a function has one all the time. CREATE INDEX CONCURRENTLY holds share update exclusive and waits for old
+-- snapshots: we would wait for its lock and it for our snapshot, a deadlock with one table, and it may be the loser.
+--
 -- Why this order: identity, then publication. A table without a replica identity whose publication has deletes refuses
 -- every update and delete, even of no row. Between the two commits there may be a third, by an Arvados migration that
 -- drops materialized_permissions and creates it again, with the identity gone. Hence each step looks again under its
@@ -34,7 +39,7 @@ create publication walcast with (publish = 'insert, update, delete, truncate');
 -- Each wanted table as it stands: what is there, what is published, and what is in the way.
 create view walcast.coverage as
 with found as (
-    select t.*, c.oid as relation, c.relkind, c.relpersistence, c.relreplident as identity
+    select t.*, c.oid as relation, c.relowner, c.relkind, c.relpersistence, c.relreplident as identity
     from walcast.tables t
     left join (pg_catalog.pg_class c
                join pg_catalog.pg_namespace n on n.oid = c.relnamespace and n.nspname = 'public')
@@ -73,16 +78,16 @@ select d.ordinal, d.name, d.relation, d.identity, d.keyless, d.columns is not nu
             'there is no such table'
         when d.relkind <> 'r' or d.relpersistence <> 'p' then
             'it is not an ordinary table'
-        when d.keyless then
-            null
-        when d.identity = 'f' and d.columns is not null then
+        when not d.keyless and d.identity = 'f' and d.columns is not null then
             'its replica identity is full, which allows no column list: run "alter table public.'
             || quote_ident(d.name) || ' replica identity default", then migrate up again'
-        when d.identity <> 'f' and d.identity_columns is null then
+        when not d.keyless and d.identity <> 'f' and d.identity_columns is null then
             'it has no primary key and no replica identity'
         when d.columns is not null and not d.identity_columns <@ d.present then
             'its replica identity has columns that must not be published: run "alter table public.'
             || quote_ident(d.name) || ' replica identity default", then migrate up again'
+        when not d.published and not pg_has_role(d.relowner, 'usage') then
+            format('it belongs to role %I: migrate up again as that role or as a superuser', pg_get_userbyid(d.relowner))
     end as problem
 from detailed d;
 
@@ -113,7 +118,23 @@ where problem is null and to_regrole('walcast_relay') is not null
           not has_table_privilege(to_regrole('walcast_relay'), relation, 'select')
       end;
 
-create function walcast.cover_step() returns text
+create function walcast.lock_statement(schema text, name text, step text) returns text
+language sql set search_path = pg_catalog, pg_temp
+as $$
+    select case
+        when step = 'admit' then null -- our own schema: nobody to wait for
+        else format('lock table only %I.%I in %s mode', schema, name,
+                    case step when 'identity' then 'access exclusive' else 'share update exclusive' end)
+    end
+$$;
+
+create function walcast.cover_lock() returns text
+language sql set search_path = pg_catalog, pg_temp
+as $$
+    select walcast.lock_statement('public', name, step) from walcast.cover_plan order by phase, ordinal limit 1
+$$;
+
+create function walcast.cover_step(locked text default null) returns text
 language plpgsql set search_path = pg_catalog, pg_temp
 as $$
 declare
@@ -125,7 +146,10 @@ begin
     if not found then
         return null;
     end if;
-    if todo.step = 'admit' then -- our own schema: nobody to wait for
+    if locked <> coalesce(walcast.lock_statement('public', todo.name, todo.step), '') then
+        return 'the plan has just changed';
+    end if;
+    if todo.step = 'admit' then
         grant usage on schema walcast to walcast_relay;
         grant select on all tables in schema walcast to walcast_relay;
         grant execute on function walcast.publish(text, jsonb) to walcast_relay;
@@ -133,8 +157,7 @@ begin
     end if;
 
     begin
-        execute format('lock table only public.%I in %s mode', todo.name,
-                       case todo.step when 'identity' then 'access exclusive' else 'share update exclusive' end);
+        execute walcast.lock_statement('public', todo.name, todo.step);
     exception when undefined_table then
         return format('%s has just been dropped', todo.name);
     end;
@@ -195,7 +218,13 @@ select 2, 'public', name, 'identity' from walcast.replica_identities
 union all
 select 3, 'public', name, 'revoke' from walcast.grants;
 
-create function walcast.uncover_step() returns text
+create function walcast.uncover_lock() returns text
+language sql set search_path = pg_catalog, pg_temp
+as $$
+    select walcast.lock_statement(schema, name, step) from walcast.uncover_plan order by phase, schema, name limit 1
+$$;
+
+create function walcast.uncover_step(locked text default null) returns text
 language plpgsql set search_path = pg_catalog, pg_temp
 as $$
 declare
@@ -209,9 +238,11 @@ begin
     if not found then
         return null;
     end if;
+    if locked <> walcast.lock_statement(todo.schema, todo.name, todo.step) then
+        return 'the plan has just changed';
+    end if;
     begin
-        execute format('lock table only %I.%I in %s mode', todo.schema, todo.name,
-                       case todo.step when 'identity' then 'access exclusive' else 'share update exclusive' end);
+        execute walcast.lock_statement(todo.schema, todo.name, todo.step);
     exception when undefined_table then
         -- Arvados dropped it: nothing to restore, unless it was in the publication a moment ago: then look again.
         delete from walcast.replica_identities where name = todo.name and todo.step = 'identity';
@@ -266,4 +297,5 @@ begin
 end
 $$;
 
-revoke all on function walcast.cover_step(), walcast.uncover_step() from public;
+revoke all on function walcast.lock_statement(text, text, text), walcast.cover_lock(), walcast.cover_step(text),
+    walcast.uncover_lock(), walcast.uncover_step(text) from public;
