@@ -3,6 +3,7 @@
 #include "server/protocol/utf8.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <charconv>
 #include <cstring>
 #include <optional>
@@ -12,12 +13,13 @@ namespace walcast {
 
 namespace {
 
-/// Whether any of eight bytes is a quote, a backslash, a control character or beyond ASCII. (It may also say
-/// yes without cause, never no: the bytes are then looked at one by one.)
-bool any_special(std::uint64_t bytes) {
+/// Marks, in the top bit of each byte, which of eight bytes are a quote, a backslash, a control character or
+/// beyond ASCII. Bytes above the lowest one marked may be marked without cause (the subtractions borrow),
+/// that one never is.
+std::uint64_t special_bytes(std::uint64_t bytes) {
     constexpr std::uint64_t ones = 0x0101010101010101, highs = 0x8080808080808080;
     const std::uint64_t quote = bytes ^ (ones * '"'), backslash = bytes ^ (ones * '\\');
-    return ((bytes | (bytes - ones * 0x20) | (quote - ones) | (backslash - ones)) & highs) != 0;
+    return (bytes | (bytes - ones * 0x20) | (quote - ones) | (backslash - ones)) & highs;
 }
 
 bool plain(char byte) {
@@ -229,8 +231,12 @@ bool json_scanner::take_string() {
         while (text_.size() - at_ >= 8) {
             std::uint64_t eight;
             std::memcpy(&eight, text_.data() + at_, sizeof eight);
-            if (any_special(eight))
+            const auto special = special_bytes(eight);
+            if (special != 0) {
+                if constexpr (std::endian::native == std::endian::little)
+                    at_ += static_cast<std::size_t>(std::countr_zero(special)) / 8;
                 break;
+            }
             at_ += 8;
         }
         while (at_ < text_.size() && plain(text_[at_]))

@@ -165,6 +165,8 @@ class json_writer : public YAML::EventHandler {
 } // namespace
 
 std::optional<std::string> yaml_to_json(std::string_view yaml, std::size_t max_bytes) {
+    if (yaml.find('\0') != yaml.npos)
+        return std::nullopt; // YAML has no such character, and yaml-cpp takes it for a backslash
     json_writer writer(max_bytes);
     try {
         std::istringstream input{std::string(yaml)};
