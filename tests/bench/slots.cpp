@@ -1,12 +1,11 @@
 #include "tests/bench/slots.hpp"
 
-#include "tests/bench/log_rows.hpp"
-
 #include <fmt/format.h>
 #include <libpq-fe.h>
 #include <pqxx/nontransaction>
 #include <pqxx/result>
 
+#include <cctype>
 #include <stdexcept>
 #include <thread>
 
