@@ -2,19 +2,21 @@
 
 #include "tests/bench/histogram.hpp"
 #include "tests/bench/log_rows.hpp"
+#include "tests/bench/order_check.hpp"
 #include "tests/bench/proc_stat.hpp"
 #include "tests/bench/report.hpp"
+#include "tests/bench/round_writer.hpp"
 #include "tests/bench/ws_client.hpp"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <atomic>
 #include <chrono>
 #include <exception>
-#include <semaphore>
-#include <thread>
+#include <stdexcept>
+#include <string>
+#include <vector>
 
 namespace {
 
@@ -33,105 +35,6 @@ struct options {
     int warm_up = 20;
     std::vector<int> bursts{1, 16};
     std::string output = "build/bench/fanout.json";
-};
-
-/// Commits on its own thread, so that the sessions are read while the commit is still on its way back. The
-/// caller asks for a round with go() and, when the events have come, takes its end with finished().
-class round_writer {
-  public:
-    explicit round_writer(const std::string &connection)
-        : writer_{connection}
-        , thread_{[this](std::stop_token stop) { run(stop); }} {}
-
-    ~round_writer() {
-        thread_.request_stop();
-        wanted_.release();
-    }
-
-    void go(int rows) {
-        rows_ = rows;
-        wanted_.release();
-    }
-
-    /// Whether the commit has failed; finished() throws why.
-    [[nodiscard]] bool failed() const { return failed_; }
-
-    /// Waits for the commit to return. Returns the nanoseconds that it took.
-    std::uint64_t finished() {
-        done_.acquire();
-        if (error_)
-            std::rethrow_exception(error_);
-        return took_ns_;
-    }
-
-    /// The id of the last row, valid after finished().
-    [[nodiscard]] std::int64_t last_id() const { return last_id_; }
-
-  private:
-    void run(const std::stop_token &stop) {
-        for (;;) {
-            wanted_.acquire();
-            if (stop.stop_requested())
-                return;
-            const std::uint64_t begin = now_ns();
-            try {
-                last_id_ = writer_.commit(rows_);
-            } catch (...) {
-                error_ = std::current_exception();
-                failed_ = true;
-            }
-            took_ns_ = now_ns() - begin;
-            done_.release();
-        }
-    }
-
-    event_writer writer_;
-    std::binary_semaphore wanted_{0}; // orders rows_ from the caller to the thread
-    std::binary_semaphore done_{0};   // orders the results from the thread to the caller
-    int rows_ = 0;
-    std::int64_t last_id_ = 0;
-    std::uint64_t took_ns_ = 0;
-    std::exception_ptr error_;
-    std::atomic<bool> failed_{false};
-    std::jthread thread_;
-};
-
-/// Follows the sampled sessions: each must get every id once, in order, with msgID counting on.
-class order_check {
-  public:
-    explicit order_check(std::size_t sessions)
-        : last_(sessions) {}
-
-    void event(std::size_t session, std::string_view text) {
-        const auto marks = read_marks(text);
-        if (!marks) {
-            ++wrong_;
-            return;
-        }
-        event_marks &last = last_[session];
-        if (last.log != 0 && (marks->log != last.log + 1 || marks->message != last.message + 1))
-            ++wrong_;
-        last = *marks;
-        if (recording_)
-            delay_.record(now_ns() - marks->sent_ns);
-    }
-
-    void start_recording() {
-        delay_ = {};
-        recording_ = true;
-    }
-
-    void expect_last(std::size_t session, std::int64_t id) { wrong_ += last_[session].log != id ? 1u : 0u; }
-    void add_wrong(std::uint64_t more) { wrong_ += more; }
-
-    [[nodiscard]] std::uint64_t wrong() const { return wrong_; }
-    [[nodiscard]] const histogram &delay() const { return delay_; }
-
-  private:
-    std::vector<event_marks> last_;
-    histogram delay_;
-    bool recording_ = false;
-    std::uint64_t wrong_ = 0;
 };
 
 struct variant_result {
