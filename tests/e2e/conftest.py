@@ -126,3 +126,20 @@ def make_relay(directory: Path, database: ArvadosDatabase) -> Iterator[RelayMake
 def relay(make_relay: RelayMaker, database: ArvadosDatabase, source: str) -> Relay:
     """A running relay for one test, which may do with it as it likes."""
     return make_relay(database, source).start()
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[Postgres]:
+    """A cluster for one test, which may stop, kill and configure it as it likes."""
+    cluster = Postgres(next(_names))
+    cluster.start()
+    cluster.execute("create database arvados")
+    cluster.load("arvados", SCHEMA)
+    yield cluster
+    cluster.remove()
+
+
+@pytest.fixture
+def own_database(own_postgres: Postgres) -> ArvadosDatabase:
+    """The database with Arvados' tables in that cluster."""
+    return ArvadosDatabase(own_postgres, "arvados")

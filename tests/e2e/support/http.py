@@ -36,3 +36,12 @@ def request(port: int, path: str, method: str = "GET", headers: dict[str, str] |
         return Answer(response.status, response.headers, response.read().decode())
     finally:
         connection.close()
+
+
+def texts(value: Any) -> set[str]:
+    """Every string value in a JSON document, at any depth; not the keys."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        return set().union(*map(texts, value))
+    return {value} if isinstance(value, str) else set()
