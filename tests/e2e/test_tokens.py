@@ -54,7 +54,7 @@ def admin_openid_connect(db: ArvadosDatabase) -> str:
 
 
 def admin_expires_later(db: ArvadosDatabase) -> str:
-    return "api_token=" + db.token(db.admin(), expires_at="now() + '1 hour'", refreshes_at="now() + '1 hour'").v2
+    return "api_token=" + db.token(db.admin(), expires_at="now() + interval '1 hour'", refreshes_at="now() + '1 hour'").v2
 
 
 def admin_inactive(db: ArvadosDatabase) -> str:
@@ -74,15 +74,15 @@ GOOD: list[Case] = [admin_v1, admin_v2, admin_v2_encoded, admin_v2_extra_segment
 
 
 def expired(db: ArvadosDatabase) -> str:
-    return "api_token=" + db.token(db.admin(), expires_at="now() - '1 s'").v2
+    return "api_token=" + db.token(db.admin(), expires_at="now() - interval '1 s'").v2
 
 
 def expired_v1(db: ArvadosDatabase) -> str:
-    return "api_token=" + db.token(db.admin(), expires_at="now() - '1 s'").v1
+    return "api_token=" + db.token(db.admin(), expires_at="now() - interval '1 s'").v1
 
 
 def to_be_refreshed(db: ArvadosDatabase) -> str:
-    return "api_token=" + db.token(db.admin(), refreshes_at="now() - '1 s'").v2
+    return "api_token=" + db.token(db.admin(), refreshes_at="now() - interval '1 s'").v2
 
 
 def no_administrator(db: ArvadosDatabase) -> str:
@@ -197,7 +197,7 @@ def test_sees_nothing(shared_relay: Relay, shared_database: ArvadosDatabase, cas
 
 def test_expires_while_connected(shared_relay: Relay, shared_database: ArvadosDatabase) -> None:
     """Events until the moment it expires, silence after it, and the connection stays."""
-    token = shared_database.token(shared_database.admin(), expires_at="now() + '2.5 s'")
+    token = shared_database.token(shared_database.admin(), expires_at="now() + interval '2.5 s'")
     expires = time.monotonic() + 2.5
     with shared_relay.client(token.v2) as client:
         client.subscribe()

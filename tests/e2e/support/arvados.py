@@ -91,7 +91,7 @@ class ArvadosDatabase:
         return self.user(**{"is_admin": True, **columns})
 
     def token(self, user_uuid: str, **columns: Any) -> Token:
-        """A new token of that user. `expires_at` and the like are SQL expressions, such as "now() + '1 s'"."""
+        """A new token of that user. `expires_at` and the like are SQL expressions, such as "now() + interval '1 s'"."""
         token = Token(new_uuid("gj3su"), f"secretof{next(_numbers):042d}")
         times = {name: columns.pop(name) for name in ("expires_at", "refreshes_at") if name in columns}
         self._insert("api_client_authorizations", {"uuid": token.uuid, "api_token": token.v1, "scopes": '["all"]', **columns},

@@ -24,12 +24,12 @@ class Member:
 
 
 class Swarm:
-    """Runs its members until each has the last event that the writer committed."""
+    """Runs its members until each has the last event that the writer committed. Members that leave come back."""
 
     def __init__(self, url: str, members: list[Member]) -> None:
         self.members = members
         self._url = url
-        self._last: int | None = None
+        self._in_a_hurry = False
         self._all_subscribed = asyncio.Event()
         self._random = random.Random(1)
 
@@ -41,12 +41,17 @@ class Swarm:
             writer.start()
             await asyncio.sleep(seconds)
             committed = await asyncio.to_thread(writer.stop)
-            self._last = committed[-1]
-            done, _ = await asyncio.wait(tasks, timeout=patience)
-            for task in done:
-                task.result()
-            # Whoever is not done lacks something: the caller's comparison tells what.
-            await asyncio.sleep(0.3)
+            self._in_a_hurry = True
+            # Whoever has not the last event by then lacks something: the caller's comparison tells what.
+            deadline = asyncio.get_running_loop().time() + patience
+            while asyncio.get_running_loop().time() < deadline:
+                for task in tasks:
+                    if task.done():
+                        task.result()
+                if all(committed[-1] in member.ids[-50:] for member in self.members):
+                    break
+                await asyncio.sleep(0.1)
+            await asyncio.sleep(0.3)  # for what should not come
             return committed
         finally:
             for task in tasks:
@@ -54,7 +59,7 @@ class Swarm:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _live(self, member: Member) -> None:
-        while self._last is None or self._last not in member.ids[-50:]:
+        while True:
             async with connect(self._url, compression=None, ping_interval=None, open_timeout=20, max_queue=4,
                                proxy=None) as connection:
                 await self._follow(member, connection)
@@ -67,13 +72,15 @@ class Swarm:
             member.connects += 1
             if all(one.connects for one in self.members):
                 self._all_subscribed.set()
-            while self._last is None or self._last not in member.ids[-50:]:
+            while True:
                 event = json.loads(await connection.recv())
                 if event:
                     member.ids.append(event["id"])
-                if self._last is None and member.pause:
+                if self._in_a_hurry:
+                    continue
+                if member.pause:
                     await asyncio.sleep(member.pause)
-                if self._last is None and self._random.random() < member.leaves:
+                if self._random.random() < member.leaves:
                     return
         except ConnectionClosed as error:
             member.dropped.append(str(error))
