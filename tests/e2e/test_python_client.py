@@ -9,13 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from conftest import RelayMaker
 from support.arvados import ArvadosDatabase, Token, new_uuid
 from support.certificate import Certificate
 from support.client import Filter, difference
 from support.load import Writer
-from support.relay import Relay
-from support.sdk import Subscriber
+from support.relay import Relay, migrate_up
+from support.sdk import Collected, Subscriber
 from support.stub_api import StubApi
 from support.wait import until
 
@@ -23,21 +22,34 @@ COLLECTIONS: Filter = [["object_uuid", "is_a", "arvados#collection"]]
 SubscribeFunction = Callable[..., Subscriber]
 
 
-@pytest.fixture
-def relay(make_relay: RelayMaker, database: ArvadosDatabase, source: str, certificate: Certificate,
-          monkeypatch: pytest.MonkeyPatch) -> Relay:
-    """With TLS of its own: the client refuses ws://."""
-    monkeypatch.setenv("SSL_CERT_FILE", certificate.ca)
-    monkeypatch.delenv("ARVADOS_DISABLE_WEBSOCKETS", raising=False)
-    return make_relay(database, source, tls=certificate.pair, tls_ca=certificate.ca).start()
+@pytest.fixture(scope="module")
+def relay(shared_database: ArvadosDatabase, source: str, directory: Path, certificate: Certificate) -> Iterator[Relay]:
+    """With TLS of its own: the client refuses ws://. Tests that kill it start it again."""
+    relay = Relay(directory, shared_database, source, tls=certificate.pair, tls_ca=certificate.ca)
+    migrate_up(relay)
+    yield relay.start()
+    relay.close()
 
 
 @pytest.fixture
-def api(relay: Relay, certificate: Certificate) -> Iterator[StubApi]:
+def database(shared_database: ArvadosDatabase) -> ArvadosDatabase:
+    return shared_database
+
+
+@pytest.fixture(scope="module")
+def stub(relay: Relay, certificate: Certificate) -> Iterator[StubApi]:
     stub = StubApi(certificate, relay.url())
     yield stub
-    polled = [path for path in stub.requests if not path.startswith("/discovery/")]
     stub.close()
+
+
+@pytest.fixture
+def api(stub: StubApi, certificate: Certificate, monkeypatch: pytest.MonkeyPatch) -> Iterator[StubApi]:
+    """The API server; it must not have been asked for logs by the end of the test."""
+    monkeypatch.setenv("SSL_CERT_FILE", certificate.ca)
+    monkeypatch.delenv("ARVADOS_DISABLE_WEBSOCKETS", raising=False)
+    yield stub
+    polled = [path for path in stub.requests if path.endswith("/logs")]
     assert not polled, f"the client polled the API instead of listening: {polled}"
 
 
@@ -113,7 +125,7 @@ def offset_time(seconds: float, zone: str) -> str:
 @pytest.mark.parametrize("zone", ["UTC", "local time"])
 def test_start_time_in_the_past(subscribe: SubscribeFunction, database: ArvadosDatabase, zone: str) -> None:
     before = create_collection(database)
-    with subscribe([*COLLECTIONS, ["created_at", ">=", offset_time(-60, zone)]], last_log_id=1) as subscriber:
+    with subscribe([*COLLECTIONS, ["created_at", ">=", offset_time(-60, zone)]], last_log_id=before - 1) as subscriber:
         subscriber.expect_status()
         subscriber.expect_ids([before, create_collection(database)])
 
@@ -158,25 +170,23 @@ def test_each_event_once_across_sigkill(subscribe: SubscribeFunction, database: 
     commit order. A restarted listener cannot know which low ids committed after that id: it may repeat some, but loses
     none; with ids in order it is exact as well.
     """
+    got = Collected()
     with Writer(database, per_second=150, lanes=lanes) as writer, subscribe(Writer.FILTER) as subscriber:
-        first, _ = subscriber.collect_until(lambda ids: len(ids) >= 20, timeout=10)
-        for _ in range(2):
-            relay.kill()
-            writer.wait_for(20)
-            relay.start(wait=False)
-            relay.wait_listening()
-            more, statuses = subscriber.collect_until(lambda ids: len(ids) >= 60, timeout=20)
-            assert statuses == 1, f"{statuses} status frames at one reconnect"
-            first += more
-        committed = writer.stop()
-        rest, _ = subscriber.collect_until(lambda ids: committed[-1] in first[-200:] + ids, timeout=20)
-        got = first + rest
+        for times in (1, 2, 3):
+            subscriber.collect_until(lambda it, n=times: it.statuses == n and it.since_status >= 20, 20, got)
+            if times < 3:
+                relay.kill()
+                writer.wait_for(20)
+                relay.start(wait=False)
+        last = writer.stop()[-1]
+        subscriber.collect_until(lambda it: last in it.ids[-200:], 20, got)
         subscriber.expect_silence(0.5)
-    expected = committed[committed.index(got[0]):]
+    expected = writer.committed[writer.committed.index(got.ids[0]):]
     if source == "listener" and lanes > 1:
-        assert set(got) >= set(expected), difference(expected, got)
+        assert set(got.ids) >= set(expected), difference(expected, got.ids)
     else:
-        assert got == expected, difference(expected, got)
+        assert got.ids == expected, difference(expected, got.ids)
+    assert got.statuses == 3, f"{got.statuses} times the status for three connections"
 
 
 def test_two_subscriptions_across_sigkill(subscribe: SubscribeFunction, database: ArvadosDatabase, relay: Relay) -> None:
@@ -190,11 +200,10 @@ def test_two_subscriptions_across_sigkill(subscribe: SubscribeFunction, database
         relay.kill()
         missed = [database.log(event_type=kind) for kind in ("create", "delete", "update", "delete", "create")]
         relay.start(wait=False)
-        wanted = {missed[n] for n in (0, 1, 3, 4)}
-        ids, statuses = subscriber.collect_until(lambda got: wanted <= set(got), timeout=20)
-        assert sorted(ids) == sorted(wanted), f"expected each of {sorted(wanted)} once, got {ids}"
-        if statuses < 2:
-            subscriber.expect_status()
+        wanted = [missed[n] for n in (0, 1, 3, 4)]
+        got = Collected()
+        subscriber.collect_until(lambda it: it.statuses == 2 and set(wanted) <= set(it.ids), 20, got)
+        assert sorted(got.ids) == wanted, difference(wanted, got.ids)
         subscriber.expect_ids([database.log(event_type="create"), database.log(event_type="delete")])
         subscriber.expect_silence(0.5)
 

@@ -3,6 +3,7 @@
 import queue
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import arvados
@@ -55,21 +56,29 @@ class Subscriber:
             return
         raise AssertionError(f"expected silence, got {frame}")
 
-    def collect_until(self, done: Callable[[list[int]], bool], timeout: float) -> tuple[list[int], int]:
-        """Takes frames until `done(ids)`; returns the ids in order and the number of status frames between them."""
-        ids: list[int] = []
-        statuses = 0
+    def collect_until(self, done: Callable[["Collected"], bool], timeout: float, into: "Collected") -> None:
+        """Takes frames and adds them to `into` until it is `done`."""
         deadline = time.monotonic() + timeout
-        while not done(ids):
+        while not done(into):
             left = deadline - time.monotonic()
-            assert left > 0, f"not all events within {timeout:g} s: {len(ids)} came, the last ones {ids[-3:]}"
+            assert left > 0, f"not all within {timeout:g} s: {len(into.ids)} events, {into.statuses} times the status"
             try:
                 frame = self.frames.get(timeout=left)
             except queue.Empty:
                 continue
             if "id" in frame:
-                ids.append(frame["id"])
+                into.ids.append(frame["id"])
+                into.since_status += 1
             else:
                 assert frame == {"status": 200}, frame
-                statuses += 1
-        return ids, statuses
+                into.statuses += 1
+                into.since_status = 0
+
+
+@dataclass
+class Collected:
+    """What a subscriber was handed: the ids of events in order, and how often the status of a subscribe came."""
+
+    ids: list[int] = field(default_factory=list)
+    statuses: int = 0
+    since_status: int = 0
