@@ -6,6 +6,7 @@
 #include "server/net/websocket.hpp"
 
 #include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http/parser.hpp>
@@ -44,14 +45,29 @@ std::string health_body(const std::string &problem)
     return std::string(buffer.GetString(), buffer.GetSize()) + "\n";
 }
 
+using timer = asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>, executor>;
+
+/// What is wrong with the database, or an empty text; within a second.
 asio::awaitable<std::string, executor> database_problem(site &pages, executor here)
 {
-    auto ask = [&pages, here](auto handler) {
-        auto shared = std::make_shared<decltype(handler)>(std::move(handler));
-        pages.check_database([here](std::function<void()> work) { asio::post(here, std::move(work)); },
-                             [shared](std::string problem) { (*shared)(std::move(problem)); });
+    struct waiting {
+        explicit waiting(executor on)
+            : limit(on, std::chrono::seconds(1))
+        {
+        }
+        timer limit;
+        std::string problem = "the database did not answer within a second";
     };
-    co_return co_await asio::async_initiate<const asio::use_awaitable_t<executor>, void(std::string)>(ask, use_awaitable);
+    // Shared with the answer, which may come after we have given up.
+    const auto shared = std::make_shared<waiting>(here);
+    pages.check_database([here](std::function<void()> work) { asio::post(here, std::move(work)); },
+                         [shared](std::string problem) {
+                             shared->problem = std::move(problem);
+                             shared->limit.cancel();
+                         });
+    error_code ignored;
+    co_await shared->limit.async_wait(asio::redirect_error(use_awaitable, ignored));
+    co_return shared->problem;
 }
 
 /// What to say to a request that cannot be parsed.

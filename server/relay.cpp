@@ -1,0 +1,277 @@
+#include "server/relay.hpp"
+
+#include "server/net/tls.hpp"
+#include "server/ops/clock.hpp"
+#include "server/shard_services.hpp"
+
+#include <algorithm>
+#include <boost/asio/ip/address.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <condition_variable>
+#include <fmt/format.h>
+#include <memory>
+#include <prometheus/text_serializer.h>
+#include <rapidjson/stringbuffer.h>
+#include <rapidjson/writer.h>
+#include <stdexcept>
+#include <thread>
+#include <utility>
+
+namespace walcast {
+
+namespace {
+
+/// Batches that shards have not handled may hold this much before the source stops reading.
+constexpr std::size_t most_backlog_bytes = std::size_t{64} << 20;
+/// A client that takes nothing for this many send timeouts, while there is something for it, is gone.
+constexpr int stall_factor = 10;
+
+boost::asio::ip::tcp::endpoint resolve(const listen_address &at)
+{
+    using boost::asio::ip::tcp;
+    if (at.host.empty())
+        return {tcp::v6(), at.port};
+    boost::asio::io_context io;
+    tcp::resolver resolver(io);
+    boost::system::error_code error;
+    const auto found = resolver.resolve(at.host, std::to_string(at.port), tcp::resolver::passive, error);
+    if (error)
+        throw std::runtime_error(fmt::format("cannot listen on {}: {}", at.host, error.message()));
+    // localhost has two addresses; clients of old are used to the first kind
+    for (const auto &one : found)
+        if (one.endpoint().protocol() == tcp::v4())
+            return one.endpoint();
+    return found.begin()->endpoint();
+}
+
+unsigned count_shards(unsigned wanted)
+{
+    return wanted > 0 ? wanted : std::max(2U, std::thread::hardware_concurrency()) - 1;
+}
+
+} // namespace
+
+std::string database_parameters(const config &settings)
+{
+    auto parameters = settings.postgresql;
+    for (const auto &[key, value] : settings.own_postgresql)
+        parameters[key] = value;
+    parameters.try_emplace("connect_timeout", "10");
+    parameters.try_emplace("application_name", "walcast");
+    return connection_string(parameters);
+}
+
+relay::relay(const config &settings, logger &log)
+    : settings_(settings)
+    , log_(log)
+    , management_token_(settings.management_token)
+    , session_probe_(registry_)
+    , net_probe_(registry_)
+    , relay_probe_(registry_, settings.source_sha256, settings.source_timestamp, settings.server_event_queue,
+                   settings.connection_pool)
+    , queries_(database_parameters(settings), std::max(1U, settings.query_connections), log)
+    , tokens_({settings.cluster_id, settings.system_root_token}, queries_)
+    , source_(settings, database_parameters(settings), [this](batch next) { distribute(std::move(next)); },
+              [this] { return overloaded(); }, log)
+    , started_us_(unix_microseconds())
+{
+    const auto shards = count_shards(settings.shards);
+    const feed::limits bounds{settings.feed_bytes, std::chrono::microseconds(settings.feed_age).count()};
+    const session_limits sessions{.outbox_bytes = settings.outbox_bytes,
+                                  .max_event_bytes = settings.max_event_bytes,
+                                  .max_subscriptions = settings.max_subscriptions,
+                                  .send_interval_us = std::chrono::microseconds(settings.send_timeout).count()};
+    const net_limits net{.max_message_bytes = settings.max_message_bytes,
+                         .outbox_bytes = settings.outbox_bytes,
+                         .max_connections = std::max(1U, settings.max_connections / shards),
+                         .handshake_timeout = settings.handshake_timeout,
+                         .stall_timeout = settings.send_timeout * stall_factor};
+    for (unsigned number = 0; number < shards; ++number)
+        shards_.push_back(std::make_unique<shard>(
+            number, bounds, sessions, net,
+            [this](shard &home) {
+                return std::make_unique<shard_services>(home, queries_, tokens_, settings_.replay_window,
+                                                        [this](lsn target) { source_.request_position(target); });
+            },
+            *this, log_, session_probe_, net_probe_));
+}
+
+relay::~relay()
+{
+    stop(std::chrono::milliseconds(0));
+}
+
+std::uint16_t relay::start()
+{
+    std::shared_ptr<boost::asio::ssl::context> tls;
+    if (settings_.listen.tls)
+        tls = make_tls_context(settings_.tls_certificate, settings_.tls_key);
+    auto at = resolve(settings_.listen);
+    for (auto &one : shards_) {
+        try {
+            at.port(one->listen(at, tls));
+        } catch (const boost::system::system_error &error) {
+            throw std::runtime_error(fmt::format("cannot listen on {}:{}: {}", at.address().to_string(), at.port(),
+                                                 error.code().message()));
+        }
+    }
+    for (auto &one : shards_)
+        one->start();
+    source_.start();
+    log_.info("listening for clients", {{"address", at.address().to_string()},
+                                        {"port", at.port()},
+                                        {"tls", settings_.listen.tls},
+                                        {"shards", shards_.size()},
+                                        {"version", WALCAST_VERSION}});
+    return at.port();
+}
+
+void relay::distribute(batch next)
+{
+    const auto shared = std::make_shared<const batch>(std::move(next));
+    for (auto &one : shards_)
+        one->deliver(shared, [this, before = backlog()] {
+            if (before >= most_backlog_bytes / 2 && backlog() < most_backlog_bytes / 2)
+                source_.resume();
+        });
+}
+
+std::size_t relay::backlog() const
+{
+    std::size_t most = 0;
+    for (const auto &one : shards_)
+        most = std::max(most, one->backlog_bytes());
+    return most;
+}
+
+bool relay::overloaded() const
+{
+    return backlog() >= most_backlog_bytes;
+}
+
+void relay::reload(const config &settings)
+{
+    if (settings_.listen.tls) {
+        const auto tls = make_tls_context(settings.tls_certificate, settings.tls_key);
+        for (auto &one : shards_)
+            one->use_tls(tls);
+    }
+    source_.retain(settings.retention_bytes, settings.retention_age);
+    log_.set(settings.format, settings.level);
+    const std::scoped_lock lock(settings_mutex_);
+    management_token_ = settings.management_token;
+}
+
+void relay::stop(std::chrono::milliseconds limit)
+{
+    if (shards_.empty())
+        return;
+    if (limit.count() > 0) {
+        // Shards answer from their own threads, perhaps after the limit has passed and this frame is gone.
+        struct count_down {
+            std::mutex mutex;
+            std::condition_variable wake;
+            std::size_t left;
+        };
+        const auto drained = std::make_shared<count_down>();
+        drained->left = shards_.size();
+        for (auto &one : shards_)
+            one->drain([drained] {
+                const std::scoped_lock lock(drained->mutex);
+                --drained->left;
+                drained->wake.notify_all();
+            });
+        std::unique_lock lock(drained->mutex);
+        if (!drained->wake.wait_for(lock, limit, [&] { return drained->left == 0; }))
+            log_.warning("some clients did not take what was queued for them in time");
+    }
+    source_.stop();
+    queries_.stop();
+    for (auto &one : shards_)
+        one->stop();
+    shards_.clear();
+}
+
+void relay::check_database(std::function<void(std::function<void()>)> post, std::function<void(std::string)> then)
+{
+    const auto answer = [post = std::move(post), then = std::move(then)](std::string problem) {
+        post([then, problem = std::move(problem)]() mutable { then(std::move(problem)); });
+    };
+    queries_.submit_once(
+        [answer](pqxx::connection_base &on) {
+            pqxx::read_transaction in(on);
+            in.exec1("SELECT 1");
+            in.commit();
+            answer("");
+        },
+        answer);
+}
+
+std::string relay::management_token()
+{
+    const std::scoped_lock lock(settings_mutex_);
+    return management_token_;
+}
+
+std::string relay::metrics()
+{
+    const auto source = source_.status();
+    const auto connections = queries_.connections();
+    relay_probe_.set({.decoded = source.decoded.value,
+                      .log_end = source.log_end.value,
+                      .confirmed = source.confirmed.value,
+                      .transactions = source.transactions,
+                      .changes = source.changes,
+                      .reconnects = source.reconnects,
+                      .slots_lost = source.slots_lost,
+                      .by_slot = source.kind == "slot",
+                      .ready = source.ready,
+                      .backlog_bytes = backlog(),
+                      .connections_busy = connections.busy,
+                      .connections_idle = connections.idle});
+    return prometheus::TextSerializer().Serialize(registry_.Collect());
+}
+
+std::string relay::status()
+{
+    const auto source = source_.status();
+    rapidjson::StringBuffer buffer;
+    rapidjson::Writer<rapidjson::StringBuffer> writer(buffer);
+    const auto text = [&](const char *key, const std::string &value) {
+        writer.Key(key);
+        writer.String(value.data(), static_cast<rapidjson::SizeType>(value.size()));
+    };
+    const auto number = [&](const char *key, std::uint64_t value) {
+        writer.Key(key);
+        writer.Uint64(value);
+    };
+    writer.StartObject();
+    text("server", "walcast/" WALCAST_VERSION);
+    number("uptime_s", static_cast<std::uint64_t>((unix_microseconds() - started_us_) / 1'000'000));
+    number("shards", shards_.size());
+    number("backlog_bytes", backlog());
+    writer.Key("source");
+    writer.StartObject();
+    text("kind", source.kind);
+    text("reason", source.reason);
+    text("state", source.state);
+    text("problem", source.problem);
+    text("system_identifier", source.system_identifier);
+    number("timeline", source.timeline);
+    text("decoded", to_string(source.decoded));
+    text("log_end", to_string(source.log_end));
+    text("confirmed", to_string(source.confirmed));
+    number("retained_wal_bytes",
+           source.kind == "slot" && source.log_end > source.confirmed ? source.log_end.value - source.confirmed.value : 0);
+    number("transactions", source.transactions);
+    number("changes", source.changes);
+    number("reconnects", source.reconnects);
+    number("slots_lost", source.slots_lost);
+    writer.Key("ready");
+    writer.Bool(source.ready);
+    writer.EndObject();
+    writer.EndObject();
+    return std::string(buffer.GetString(), buffer.GetSize()) + "\n";
+}
+
+} // namespace walcast

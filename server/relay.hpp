@@ -1,0 +1,64 @@
+#pragma once
+
+#include "db/query_pool.hpp"
+#include "server/config.hpp"
+#include "server/net/shard.hpp"
+#include "server/net/site.hpp"
+#include "server/ops/net_probe.hpp"
+#include "server/ops/relay_probe.hpp"
+#include "server/ops/session_probe.hpp"
+#include "server/source_supervisor.hpp"
+#include "server/token_service.hpp"
+
+#include <memory>
+#include <mutex>
+#include <prometheus/registry.h>
+#include <string>
+#include <vector>
+
+namespace walcast {
+
+/// The whole relay, wired: source → shards → sessions. Objects are made in the order that data flows, and stopped in
+/// reverse. Owned by serve(), which has the signals.
+class relay : public site {
+  public:
+    relay(const config &settings, logger &log);
+    ~relay() override;
+
+    /// Listens and starts all threads; throws with one line when that cannot be. Returns the port.
+    std::uint16_t start();
+    /// Takes over what of a new configuration can be changed while running; throws for a certificate that is no good.
+    void reload(const config &settings);
+    /// Tells clients, lets what is queued reach them within the limit, confirms the slot, ends all threads.
+    void stop(std::chrono::milliseconds limit);
+
+    // For HTTP
+    void check_database(std::function<void(std::function<void()>)> post, std::function<void(std::string)> then) override;
+    [[nodiscard]] std::string metrics() override;
+    [[nodiscard]] std::string status() override;
+    [[nodiscard]] std::string management_token() override;
+
+  private:
+    void distribute(batch next);
+    [[nodiscard]] bool overloaded() const;
+    [[nodiscard]] std::size_t backlog() const;
+
+    config settings_;
+    logger &log_;
+    mutable std::mutex settings_mutex_; ///< guards management_token_
+    std::string management_token_;
+    prometheus::Registry registry_;
+    session_probe session_probe_;
+    net_probe net_probe_;
+    relay_probe relay_probe_;
+    query_pool queries_;
+    token_service tokens_;
+    source_supervisor source_;
+    std::vector<std::unique_ptr<shard>> shards_;
+    std::int64_t started_us_;
+};
+
+/// The libpq parameters that all connections use.
+[[nodiscard]] std::string database_parameters(const config &settings);
+
+} // namespace walcast

@@ -1,0 +1,34 @@
+#pragma once
+
+#include "db/query_pool.hpp"
+#include "server/session/services.hpp"
+#include "server/token_service.hpp"
+
+#include <chrono>
+#include <functional>
+
+namespace walcast {
+
+class shard;
+
+/// What sessions ask of the database, answered by the query pool and brought back to the shard's thread.
+class shard_services : public services {
+  public:
+    /// `request_position` is the source's.
+    shard_services(shard &home, query_pool &queries, token_service &tokens, std::chrono::milliseconds replay_window,
+                   std::function<void(lsn)> request_position);
+
+    void authenticate(std::string token, std::function<void(std::optional<principal>)> then) override;
+    void read_logs(std::vector<log_id> ids, std::function<void(log_rows)> then) override;
+    void scan_logs(log_scan what, std::function<void(log_rows)> then) override;
+    void barrier(lsn as_of, std::function<void()> then) override;
+
+  private:
+    shard &home_;
+    query_pool &queries_;
+    token_service &tokens_;
+    std::chrono::milliseconds replay_window_;
+    std::function<void(lsn)> request_position_;
+};
+
+} // namespace walcast

@@ -1,0 +1,127 @@
+#include "server/source_supervisor.hpp"
+
+#include "db/connection.hpp"
+#include "db/listen_source.hpp"
+#include "db/preflight.hpp"
+#include "db/slot_source.hpp"
+
+#include <utility>
+
+namespace walcast {
+
+using namespace std::chrono_literals;
+
+namespace {
+retention::limits limits_of(std::size_t wal_bytes, std::chrono::milliseconds age)
+{
+    return {wal_bytes, std::chrono::microseconds(age).count()};
+}
+} // namespace
+
+source_supervisor::source_supervisor(const config &settings, std::string connection, batch_sink sink,
+                                     std::function<bool()> overloaded, logger &log)
+    : settings_(settings)
+    , connection_(std::move(connection))
+    , sink_(std::move(sink))
+    , overloaded_(std::move(overloaded))
+    , log_(log)
+{
+    before_.kind = "none";
+    before_.state = "connecting";
+}
+
+source_supervisor::~source_supervisor()
+{
+    stop();
+}
+
+void source_supervisor::start()
+{
+    thread_ = std::thread([this] { choose(); });
+}
+
+void source_supervisor::choose()
+{
+    backoff patience(200ms, 10s);
+    std::string said;
+    for (;;) {
+        preflight found;
+        try {
+            const auto connection = open_connection(connection_);
+            found = look_at_database(*connection, settings_.publication, settings_.slot);
+        } catch (const std::exception &error) {
+            found.problem = one_line(error.what());
+        }
+        std::unique_lock lock(mutex_);
+        if (stopping_)
+            return;
+        const bool wants_slot = settings_.source != source_choice::listener;
+        const bool takes_listener = settings_.source != source_choice::slot;
+        if (found.usable && ((wants_slot && found.slot_usable) || takes_listener)) {
+            const bool by_slot = wants_slot && found.slot_usable;
+            if (by_slot)
+                source_ = std::make_unique<slot_source>(
+                    slot_options{.connection = connection_,
+                                 .replication = {.slot = settings_.slot, .publication = settings_.publication},
+                                 .keep = limits_of(settings_.retention_bytes, settings_.retention_age)},
+                    sink_, overloaded_, log_);
+            else
+                source_ = std::make_unique<listen_source>(
+                    listen_options{connection_, wants_slot ? found.problem : "Walcast.Source is listener"}, sink_, overloaded_,
+                    log_);
+            if (by_slot || !wants_slot)
+                log_.info("source chosen", {{"source", by_slot ? "slot" : "listener"}});
+            else
+                log_.warning("the slot cannot be used: listening instead, so changes without a row in logs are not seen",
+                             {{"source", "listener"}, {"reason", found.problem}});
+            source_->start();
+            return;
+        }
+        before_.problem = found.problem;
+        if (std::exchange(said, found.problem) != found.problem)
+            log_.error("the database cannot be used yet", {{"problem", found.problem}});
+        wake_.wait_for(lock, patience.next(), [this] { return stopping_; });
+    }
+}
+
+void source_supervisor::stop()
+{
+    {
+        const std::scoped_lock lock(mutex_);
+        stopping_ = true;
+    }
+    wake_.notify_all();
+    if (thread_.joinable())
+        thread_.join();
+    if (source_)
+        source_->stop();
+}
+
+source_status source_supervisor::status() const
+{
+    const std::scoped_lock lock(mutex_);
+    return source_ ? source_->status() : before_;
+}
+
+void source_supervisor::resume()
+{
+    const std::scoped_lock lock(mutex_);
+    if (source_)
+        source_->resume();
+}
+
+void source_supervisor::request_position(lsn target)
+{
+    const std::scoped_lock lock(mutex_);
+    if (source_)
+        source_->request_position(target);
+}
+
+void source_supervisor::retain(std::size_t wal_bytes, std::chrono::milliseconds age)
+{
+    const std::scoped_lock lock(mutex_);
+    if (auto *slot = dynamic_cast<slot_source *>(source_.get()))
+        slot->retain(limits_of(wal_bytes, age));
+}
+
+} // namespace walcast
