@@ -1,8 +1,11 @@
 #pragma once
 
+#include "tests/bench/child_process.hpp"
 #include "tests/bench/slots.hpp"
+#include "tests/bench/ws_client.hpp"
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -20,7 +23,6 @@ struct drain_setup {
     std::string pg_bin;
     std::vector<std::string> relay; ///< command that starts the relay
     std::string log_path;           ///< for what the relay and pg_recvlogical say
-    plugin_options options;         ///< for pg_recvlogical
 };
 
 /// A stretch of WAL that lies between a slot and a place, and what is in it.
@@ -44,16 +46,38 @@ struct drain_result {
 
 /// Lets `pg_recvlogical --start -f /dev/null` read a copy of the slot up to the end.
 [[nodiscard]] drain_result drain_by_recvlogical(const drain_setup &setup, slot_admin &slots,
-                                                const wal_stretch &stretch);
+                                                const plugin_options &options, const wal_stretch &stretch);
 
-/// Starts a relay whose slot is a copy and busy, connects `sessions` v0 sessions to it, then lets it have the
-/// slot. With events in the stretch the end is the last one's arrival at the first session; without, that the
-/// relay says that it has decoded everything.
-[[nodiscard]] drain_result drain_by_relay(const drain_setup &setup, slot_admin &slots,
-                                          const wal_stretch &stretch, std::size_t sessions);
+/// A relay that runs, with sessions that have subscribed, and whose slot was then taken from it.
+///
+/// The constructor brings it there. WAL that is written from then on waits, and is all new to the sessions:
+/// each has to get every event of it once. drain() gives the slot back and watches; the relay is stopped when
+/// it returns.
+class held_relay {
+  public:
+    held_relay(const drain_setup &setup, slot_admin &slots, std::size_t sessions);
 
-/// Starts the relay, sees which plugin options it asks for, stops it.
-[[nodiscard]] plugin_options learn_options(const drain_setup &setup, slot_admin &slots,
-                                           const std::string &from_slot);
+    /// What the relay asked PostgreSQL's output plugin for.
+    [[nodiscard]] const plugin_options &options() const { return options_; }
+
+    /// With events in the stretch its end is the last one's arrival at the first session; without, that the
+    /// relay says that it has decoded everything. Throws std::runtime_error when that does not come. Call
+    /// once.
+    [[nodiscard]] drain_result drain(const wal_stretch &stretch);
+
+  private:
+    void connect(std::size_t sessions);
+    void subscribe();
+    void take_slot();
+    void wait_for_events(std::uint64_t wanted);
+
+    const drain_setup &setup_;
+    slot_admin &slots_;
+    child_process relay_;
+    plugin_options options_;
+    std::unique_ptr<ws_client_pool> pool_; ///< null without sessions
+    std::unique_ptr<slot_hold> hold_;
+    pid_t holder_ = 0;
+};
 
 } // namespace walcast::bench

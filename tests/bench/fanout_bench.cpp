@@ -181,6 +181,7 @@ std::vector<std::string> row_of(const variant_result &result) {
 }
 
 void add_options(CLI::App &app, options &chosen) {
+    app.option_defaults()->take_last(); // run.sh puts what the user adds behind its own
     app.add_option("--host", chosen.server.host, "where the server listens")->capture_default_str();
     app.add_option("--port", chosen.server.port, "its port")->required();
     app.add_option("--token", chosen.token, "an administrator's token")
@@ -196,6 +197,7 @@ void add_options(CLI::App &app, options &chosen) {
     app.add_option("--rounds", chosen.rounds, "measured commits of each variant")->capture_default_str();
     app.add_option("--warm-up", chosen.warm_up, "commits before them")->capture_default_str();
     app.add_option("--burst", chosen.bursts, "rows in a commit; several make several variants")
+        ->take_all()
         ->capture_default_str();
     app.add_option("--output", chosen.output, "file for the JSON lines")->capture_default_str();
 }

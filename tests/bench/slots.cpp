@@ -59,6 +59,11 @@ plugin_options slot_admin::options_of(pid_t sender) {
     return found.empty() ? plugin_options{} : parse_plugin_options(found[0][0].as<std::string>(""));
 }
 
+void slot_admin::terminate(pid_t process) {
+    pqxx::nontransaction work(connection_);
+    work.exec_params("select pg_terminate_backend($1)", process);
+}
+
 std::string slot_admin::current_lsn() {
     pqxx::nontransaction work(connection_);
     return work.exec1("select pg_current_wal_insert_lsn()")[0].as<std::string>();
@@ -88,7 +93,9 @@ plugin_options parse_plugin_options(const std::string &command) {
 }
 
 slot_hold::slot_hold(const std::string &connection, const std::string &slot, const std::string &publication)
-    : connection_{::PQconnectdb((connection + " replication=database").c_str()), &::PQfinish} {
+    : connection_{
+          ::PQconnectdb((connection + " replication=database options='-c wal_sender_timeout=0'").c_str()),
+          &::PQfinish} {
     if (::PQstatus(connection_.get()) != CONNECTION_OK)
         throw std::runtime_error(::PQerrorMessage(connection_.get()));
     const std::string command = fmt::format(

@@ -33,6 +33,8 @@ class slot_admin {
     pid_t wait_for_sender(const std::string &name, pid_t other, std::chrono::milliseconds limit);
     /// The options of the START_REPLICATION that this process runs; empty if it cannot be seen.
     [[nodiscard]] plugin_options options_of(pid_t sender);
+    /// Ends this server process.
+    void terminate(pid_t process);
     /// Where the WAL ends now.
     [[nodiscard]] std::string current_lsn();
 
