@@ -1,13 +1,12 @@
 #include "server/protocol/json_scanner.hpp"
 
+#include "server/protocol/json_escape.hpp"
 #include "server/protocol/utf8.hpp"
 
 #include <algorithm>
 #include <bit>
 #include <charconv>
 #include <cstring>
-#include <optional>
-#include <rapidjson/document.h>
 
 namespace walcast {
 
@@ -29,32 +28,6 @@ bool plain(char byte) {
 
 bool digit(char byte) {
     return byte >= '0' && byte <= '9';
-}
-
-/// Four hexadecimal digits at the front of `text`.
-std::optional<unsigned> hex4(std::string_view text) {
-    if (text.size() < 4)
-        return std::nullopt;
-    unsigned number = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + 4, number, 16);
-    if (error != std::errc{} || end != text.data() + 4)
-        return std::nullopt;
-    return number;
-}
-
-bool high_surrogate(unsigned unit) {
-    return unit >= 0xd800 && unit <= 0xdbff;
-}
-bool low_surrogate(unsigned unit) {
-    return unit >= 0xdc00 && unit <= 0xdfff;
-}
-
-/// The low half that must follow a high one, at the front of `text`.
-bool low_escape_follows(std::string_view text) {
-    if (!text.starts_with("\\u"))
-        return false;
-    const auto unit = hex4(text.substr(2));
-    return unit && low_surrogate(*unit);
 }
 
 /// Whether a number in JSON's grammar is beyond what a double holds. One that is too small is not: it reads
@@ -83,30 +56,6 @@ bool beyond_double(std::string_view number) {
         exponent = negative ? -exponent : exponent;
     }
     return static_cast<std::int64_t>(whole_digits) + exponent > 0;
-}
-
-/// Rewrites the inside of one irregular string.
-void append_regular(std::string &into, std::string_view token) {
-    while (!token.empty()) {
-        if (token.starts_with("\\u")) {
-            const auto unit = hex4(token.substr(2)).value_or(0);
-            const bool pair = high_surrogate(unit) && low_escape_follows(token.substr(6));
-            if (!pair && (high_surrogate(unit) || low_surrogate(unit)))
-                into.append(replacement_character);
-            else
-                into.append(token, 0, pair ? 12 : 6);
-            token.remove_prefix(pair ? 12 : 6);
-        } else if (token.front() == '\\') {
-            into.append(token, 0, 2);
-            token.remove_prefix(2);
-        } else if (const auto length = utf8_length(token); length != 0) {
-            into.append(token, 0, length);
-            token.remove_prefix(length);
-        } else {
-            into.append(replacement_character);
-            token.remove_prefix(1);
-        }
-    }
 }
 
 } // namespace
@@ -317,42 +266,6 @@ bool json_scanner::take_word(std::string_view word) {
         return false;
     at_ += word.size();
     return true;
-}
-
-std::string regular_json(std::string_view text) {
-    std::string made;
-    made.reserve(text.size() + 64);
-    json_scanner scanner(text);
-    std::size_t copied = 0;
-    for (auto token = scanner.next(); token != json_token::end && token != json_token::error;
-         token = scanner.next()) {
-        if (!scanner.irregular())
-            continue;
-        made.append(text, copied, scanner.begin() - copied);
-        copied = scanner.end();
-        const auto bytes = scanner.token();
-        if (token == json_token::number)
-            made.append("\"").append(bytes).append("\"");
-        else
-            append_regular(made, bytes);
-    }
-    return made.append(text, copied);
-}
-
-std::string decode_json_string(std::string_view token) {
-    rapidjson::Document document;
-    document.Parse(token.data(), token.size());
-    return document.IsString() ? std::string(document.GetString(), document.GetStringLength())
-                               : std::string();
-}
-
-bool json_string_is(std::string_view token, std::string_view text) {
-    const auto inside = token.substr(1, token.size() - 2);
-    if (inside.size() == text.size())
-        return inside == text;
-    if (inside.size() < text.size() || inside.size() > text.size() * 6 || inside.find('\\') == inside.npos)
-        return false;
-    return decode_json_string(token) == text;
 }
 
 } // namespace walcast

@@ -1,6 +1,7 @@
 #include "server/protocol/properties.hpp"
 
 #include "server/protocol/json_scanner.hpp"
+#include "server/protocol/json_text.hpp"
 #include "server/protocol/utf8.hpp"
 #include "server/protocol/yaml_json.hpp"
 

@@ -1,6 +1,7 @@
 #include "server/protocol/v0_request.hpp"
 
 #include "server/protocol/json_scanner.hpp"
+#include "server/protocol/json_text.hpp"
 
 #include <algorithm>
 #include <charconv>

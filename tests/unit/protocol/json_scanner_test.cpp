@@ -1,4 +1,5 @@
 #include "server/protocol/json_scanner.hpp"
+#include "server/protocol/json_text.hpp"
 
 #include "tests/unit/protocol/support.hpp"
 
