@@ -17,8 +17,14 @@ constexpr std::size_t chunk_bytes = 256 * 1024;
 void stream_buffer::append(std::uint64_t receipt, std::string_view message) {
     const header before{receipt, message.size()};
     const auto needed = sizeof(before) + message.size();
-    if (chunks_.empty() || chunks_.back().size() + needed > std::max(chunk_bytes, chunks_.back().capacity()))
-        chunks_.emplace_back();
+    if (chunks_.empty() ||
+        chunks_.back().size() + needed > std::max(chunk_bytes, chunks_.back().capacity())) {
+        const bool first = chunks_.empty();
+        auto &added = chunks_.emplace_back();
+        if (!first) // the transaction is known not to be small
+            added.reserve(std::max(chunk_bytes, needed));
+        memory_ += added.capacity();
+    }
     auto &into = chunks_.back();
     const auto held = into.capacity();
     into.append(reinterpret_cast<const char *>(&before), sizeof(before));

@@ -10,6 +10,10 @@
 /// progress.
 namespace walcast {
 
+namespace {
+constexpr std::size_t replay_step_bytes = 4U << 20U;
+} // namespace
+
 std::size_t transaction_assembler::stream_memory() const {
     std::size_t held = 0;
     for (const auto &[xid, stream] : streams_)
@@ -95,7 +99,9 @@ transaction_assembler::outcome transaction_assembler::replay_step() {
     if (!replay_)
         return {};
     const auto before = writer_.segments();
-    while (writer_.segments() == before) {
+    // Also bounded when there is nothing to hand on: all aborted, or handed on before.
+    std::size_t handled = 0;
+    while (writer_.segments() == before && handled < replay_step_bytes) {
         const auto kept = replay_->from->next();
         if (!kept)
             return kept.error();
@@ -105,6 +111,7 @@ transaction_assembler::outcome transaction_assembler::replay_step() {
             replay_.reset();
             return {};
         }
+        handled += (*kept)->message.size();
         if (auto done = replay_one(**kept); !done)
             return done;
     }

@@ -39,10 +39,10 @@ struct assembler_counts {
 /// Sees no socket. Driven by the slot source, on its thread: `consume` each message and, while `replaying`,
 /// `replay_step`. Segments go to the sink from within both.
 ///
-/// An error of `consume` that is_spill_error means that the disk took nothing and the message was not consumed: wait,
-/// then hand in the same one again; meanwhile the server is held back by not being read. After any other error, and
-/// any of `replay_step`, give up the connection; then `begin_connection`, which forgets what was half received but
-/// not what was handed on, so nothing is handed on twice.
+/// An error of `consume` that is_spill_error means that the disk took nothing and the message was not
+/// consumed: wait, then hand in the same one again; meanwhile the server is held back by not being read.
+/// After any other error, and any of `replay_step`, give up the connection; then `begin_connection`, which
+/// forgets what was half received but not what was handed on, so nothing is handed on twice.
 class transaction_assembler {
   public:
     transaction_assembler(assembler_options options, segment_writer::sink to);

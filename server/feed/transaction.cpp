@@ -99,7 +99,10 @@ void transaction_builder::add_message(std::string_view prefix, std::string_view 
 
 std::size_t transaction_builder::footprint() const
 {
-    return current_ ? current_->footprint() : 0;
+    if (!current_)
+        return 0;
+    return sizeof(transaction) + current_->changes_.size() * sizeof(change) +
+           current_->cells_.size() * sizeof(transaction::cell) + current_->bytes_.size();
 }
 
 transaction_ptr transaction_builder::cut()
@@ -108,6 +111,10 @@ transaction_ptr transaction_builder::cut()
     rest->xid_ = current_->xid_;
     rest->commit_ = current_->commit_;
     rest->committed_at_ = current_->committed_at_;
+    // The next segment will most likely be as large, and growing to that step by step costs more than filling it.
+    rest->changes_.reserve(current_->changes_.size());
+    rest->cells_.reserve(current_->cells_.size());
+    rest->bytes_.reserve(current_->bytes_.size());
     return std::exchange(current_, std::move(rest));
 }
 

@@ -3,9 +3,10 @@
 
 #include <doctest/doctest.h>
 
+#include <unistd.h>
+
 #include <cerrno>
 #include <filesystem>
-#include <fstream>
 
 using namespace walcast;
 
