@@ -64,7 +64,7 @@ patient_session::patient_session(const std::string &connection, logger &log, loc
         pqxx::nontransaction session(*connection_);
         session.exec(
             "set search_path = pg_catalog; set client_min_messages = notice; set statement_timeout = 0;"
-            "set idle_in_transaction_session_timeout = 0; set application_name = 'walcast migrate'");
+            "set idle_in_transaction_session_timeout = 0; set jit = off; set application_name = 'walcast migrate'");
         backend_ = connection_->backendpid();
     } catch (const pqxx::failure &problem) {
         throw migrate_error(fmt::format("cannot connect to PostgreSQL: {}", one_line(problem.what())));

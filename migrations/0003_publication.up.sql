@@ -93,15 +93,16 @@ from detailed d;
 
 -- The steps that are missing, first things first.
 create view walcast.cover_plan as
+with c as materialized (select * from walcast.coverage)
 -- In the publication, but Arvados' statements would fail: somebody changed the replica identity.
 select 1 as phase, ordinal, name, 'withdraw' as step
-from walcast.coverage where published and problem is not null
+from c where published and problem is not null
 union all
 select 2, ordinal, name, 'identity'
-from walcast.coverage where problem is null and keyless and identity <> 'f'
+from c where problem is null and keyless and identity <> 'f'
 union all
 select 3, ordinal, name, 'publish'
-from walcast.coverage
+from c
 where problem is null and (identity = 'f' or not keyless)
   and (not published or published_columns is distinct from case when listed then present end)
 union all
@@ -109,7 +110,7 @@ select 4, 0, 'walcast', 'admit'
 where not has_schema_privilege(to_regrole('walcast_relay'), 'walcast', 'usage')
 union all
 select 5, ordinal, name, 'grant'
-from walcast.coverage
+from c
 where problem is null and to_regrole('walcast_relay') is not null
   and case when listed then
           exists (select from unnest(readable) of

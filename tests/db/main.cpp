@@ -4,6 +4,8 @@
 #include "tests/db/cluster.hpp"
 
 #include <memory>
+#include <sstream>
+#include <string>
 
 namespace walcast::testing {
 
@@ -24,6 +26,19 @@ std::string new_database() {
     auto name = "arvados_" + std::to_string(++count);
     cluster().create_database(name);
     return name;
+}
+
+std::string first_difference(const std::string &one, const std::string &other) {
+    std::istringstream ones(one);
+    std::istringstream others(other);
+    for (std::string left, right;;) {
+        const bool more_left = static_cast<bool>(std::getline(ones, left));
+        const bool more_right = static_cast<bool>(std::getline(others, right));
+        if (!more_left && !more_right)
+            return one == other ? "" : "the last line feed";
+        if (more_left != more_right || left != right)
+            return "\"" + (more_left ? left : "") + "\" became \"" + (more_right ? right : "") + "\"";
+    }
 }
 
 } // namespace walcast::testing

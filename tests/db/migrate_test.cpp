@@ -93,9 +93,9 @@ TEST_CASE("down restores the schema to the last byte") {
         CHECK(at.identity("trashed_groups") == "f");
         CHECK(at.identity("frozen_groups") == "f");
         CHECK(at.migrate.status().complete());
-        CHECK(cluster().dump_schema(at.name) != before);
+        CHECK(first_difference(before, cluster().dump_schema(at.name)) != "");
         at.migrate.down();
-        CHECK(cluster().dump_schema(at.name) == before);
+        CHECK(first_difference(before, cluster().dump_schema(at.name)) == "");
         CHECK(at.identity("trashed_groups") == "n");
         CHECK(at.identity("frozen_groups") == "i");
     }
@@ -108,11 +108,11 @@ TEST_CASE("up and down can be repeated") {
     at.migrate.up();
     const auto after_first = cluster().dump_schema(at.name);
     at.migrate.up();
-    CHECK(cluster().dump_schema(at.name) == after_first);
+    CHECK(first_difference(after_first, cluster().dump_schema(at.name)) == "");
     at.migrate.down();
     at.migrate.up();
     CHECK(at.migrate.status().complete());
-    CHECK(cluster().dump_schema(at.name) == after_first);
+    CHECK(first_difference(after_first, cluster().dump_schema(at.name)) == "");
 }
 
 TEST_CASE("status tells what is pending, applied, changed and unknown") {
@@ -173,7 +173,7 @@ TEST_CASE("a migration that fails takes effect not at all, and the next up goes 
     other.up();
     CHECK(other.status().complete());
     other.down();
-    CHECK(cluster().dump_schema(at.name) == before);
+    CHECK(first_difference(before, cluster().dump_schema(at.name)) == "");
 }
 
 TEST_CASE("what cannot be migrated says why in one line") {
@@ -402,7 +402,7 @@ TEST_CASE("a role that may not create roles is told what to do, and can do witho
     CHECK(at.ask("select has_column_privilege('walcast_relay', 'api_client_authorizations', 'api_token', "
                  "'select')") == "t");
     at.migrate.down();
-    CHECK(cluster().dump_schema(at.name) == before);
+    CHECK(first_difference(before, cluster().dump_schema(at.name)) == "");
     at.sql("drop role walcast_relay");
 }
 
