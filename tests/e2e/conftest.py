@@ -34,12 +34,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[Postgres]:
-    """The cluster of most tests: nobody stops it."""
-    cluster = Postgres("postgres")
+def postgres_template() -> Iterator[Postgres]:
+    """A stopped cluster with Arvados' tables in the database `arvados`, to be copied."""
+    cluster = Postgres("template")
     cluster.start()
     cluster.execute("create database arvados")
     cluster.load("arvados", SCHEMA)
+    cluster.stop()
+    yield cluster
+    cluster.remove()
+
+
+@pytest.fixture(scope="session")
+def postgres(postgres_template: Postgres) -> Iterator[Postgres]:
+    """The cluster of most tests: nobody stops it."""
+    cluster = Postgres("postgres", postgres_template)
+    cluster.start()
     yield cluster
     cluster.remove()
 
@@ -129,12 +139,10 @@ def relay(make_relay: RelayMaker, database: ArvadosDatabase, source: str) -> Rel
 
 
 @pytest.fixture
-def own_postgres() -> Iterator[Postgres]:
+def own_postgres(postgres_template: Postgres) -> Iterator[Postgres]:
     """A cluster for one test, which may stop, kill and configure it as it likes."""
-    cluster = Postgres(next(_names))
+    cluster = Postgres(next(_names), postgres_template)
     cluster.start()
-    cluster.execute("create database arvados")
-    cluster.load("arvados", SCHEMA)
     yield cluster
     cluster.remove()
 

@@ -16,6 +16,7 @@ SETTINGS = {
     "unix_socket_directories": "''",
     "fsync": "off",
     "max_connections": "200",
+    "wal_level": "logical",
     "max_replication_slots": "40",
     "max_wal_senders": "40",
     "max_slot_wal_keep_size": "'2GB'",
@@ -27,20 +28,26 @@ SETTINGS = {
 class Postgres:
     """Starts, stops, restarts and kills one cluster; makes databases in it.
 
-    The superuser is `postgres`; everybody on the loopback address is trusted.
+    The superuser is `postgres`; everybody on the loopback address is trusted. A new cluster is a copy of `template`, a
+    stopped one, or made by initdb.
     """
 
-    def __init__(self, name: str, wal_level: str = "logical") -> None:
+    def __init__(self, name: str, template: "Postgres | None" = None) -> None:
         self.port = free_port()
         self.directory: Path = postgres_directory(name)
         self.data = self.directory / "data"
         self.log = self.directory / "postgres.log"
         self._process: subprocess.Popen[bytes] | None = None
-        self._run("initdb", "-D", str(self.data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "-N")
-        self.set(**SETTINGS, port=str(self.port), wal_level=wal_level)
+        if template is None:
+            self._run(str(POSTGRES_BIN / "initdb"), "-D", str(self.data), "-U", "postgres", "-A", "trust", "-E", "UTF8",
+                      "--locale=C", "-N")
+            self.set(**SETTINGS)
+        else:
+            self._run("cp", "-a", str(template.data), str(self.data))
+        self.set(port=str(self.port))
 
     def _run(self, program: str, *arguments: str) -> None:
-        done = subprocess.run([*postgres_user_prefix(), str(POSTGRES_BIN / program), *arguments],
+        done = subprocess.run([*postgres_user_prefix(), program, *arguments],
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
         assert done.returncode == 0, f"{program} failed:\n{done.stdout}"
 
@@ -108,7 +115,7 @@ class Postgres:
             connection.execute(sql)  # type: ignore[call-overload]
 
     def load(self, database: str, file: Path) -> None:
-        self._run("psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres",
+        self._run(str(POSTGRES_BIN / "psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres",
                   "-d", database, "-c", file.read_text(encoding="utf-8"))
 
     def drop(self, database: str) -> None:

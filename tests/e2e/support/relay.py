@@ -68,16 +68,20 @@ class Relay:
         until(f"the relay to listen on {self.host}; its log ends:\n{self.log_tail()}", probe, timeout)
 
     def wait_live(self, timeout: float = 20) -> None:
-        """Writes rows of the type `e2e-live` until one of them arrives."""
+        """Writes rows of the type `e2e-live` until one of them arrives, and waits until none is on its way any more."""
         with self.client() as client:
             client.subscribe([["event_type", "in", ["e2e-live"]]], timeout=timeout)
+            written: list[int] = []
 
-            def probe() -> bool:
-                self.database.log(event_type="e2e-live")
-                return bool(client.events(timeout=0.25, limit=1))
+            def probe() -> int | None:
+                written.append(self.database.log(event_type="e2e-live"))
+                arrived = client.events(timeout=0.25, limit=1)
+                return arrived[0]["id"] if arrived else None
 
             try:
-                until("an event to go through the relay", probe, timeout)
+                last = until("an event to go through the relay", probe, timeout)
+                while last != written[-1]:
+                    last = client.event()["id"]
             except AssertionError as error:
                 raise AssertionError(f"{error}; its log ends:\n{self.log_tail()}") from None
 
