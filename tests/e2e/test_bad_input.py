@@ -32,9 +32,9 @@ def raw(shared_relay: Relay) -> Iterator[RawWebSocket]:
 def witness(shared_relay: Relay, shared_database: ArvadosDatabase) -> Iterator[Client]:
     """A client that was connected before the misdeed, and after it gets the next event and nothing else."""
     with shared_relay.client() as client:
-        client.subscribe()
+        client.subscribe([["event_type", "in", ["e2e-witness"]]])
         yield client
-        client.expect_ids([shared_database.log()])
+        client.expect_ids([shared_database.log(event_type="e2e-witness")])
 
 
 # Frames that end the connection, with the code that says why

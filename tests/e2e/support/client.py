@@ -12,6 +12,14 @@ Filter = list[list[Any]]
 Message = dict[str, Any]
 
 
+def parse(text: str) -> Any:
+    """JSON as RFC 8259 has it: Python's own NaN and Infinity are refused."""
+    def refuse(name: str) -> None:
+        raise AssertionError(f"{name} is no JSON: {text[:400]}")
+
+    return json.loads(text, parse_constant=refuse)
+
+
 class Closed(AssertionError):
     """The relay closed a connection on which a test was waiting."""
 
@@ -61,7 +69,7 @@ class Client:
     def message(self, timeout: float = 10) -> Message:
         text = self.text(timeout)
         assert text is not None, f"no frame within {timeout:g} s"
-        message = json.loads(text)
+        message = parse(text)
         assert isinstance(message, dict), f"not an object: {text[:200]}"
         return message
 
@@ -89,7 +97,7 @@ class Client:
             text = self.text(timeout)
             if text is None:
                 break
-            got.append(json.loads(text))
+            got.append(parse(text))
         return got
 
     def event(self, timeout: float = 10) -> Message:
