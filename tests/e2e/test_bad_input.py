@@ -185,7 +185,7 @@ def test_a_connection_that_breaks_off(shared_relay: Relay) -> None:
 def test_handshake_timeout(database: ArvadosDatabase, make_relay: RelayMaker, words: bytes) -> None:
     """Closed after HandshakeTimeout; a WebSocket that is open may be silent for as long as it likes."""
     relay = make_relay(database, "listener")
-    relay.config["Walcast"]["HandshakeTimeout"] = "1s"
+    relay.cluster["Walcast"]["HandshakeTimeout"] = "1s"
     relay.start()
     with relay.client() as client, socket.create_connection(("127.0.0.1", relay.port), timeout=5) as silent:
         started = time.monotonic()

@@ -24,7 +24,8 @@ def relay_config(port: int, database: str, database_port: int, *, source: str, s
             "ExternalURL": f"{'wss' if tls else 'ws'}://127.0.0.1:{port}/websocket",
             "InternalURLs": {f"{scheme}://127.0.0.1:{port}/": {}},
         }},
+        "Walcast": {"Source": source, "Slot": slot, "DrainTimeout": "5s"},
     }
     if tls:
         cluster["TLS"] = {"Certificate": f"file://{tls[0]}", "Key": f"file://{tls[1]}"}
-    return {"Clusters": {CLUSTER: cluster}, "Walcast": {"Source": source, "Slot": slot, "DrainTimeout": "5s"}}
+    return {"Clusters": {CLUSTER: cluster}}
