@@ -182,12 +182,12 @@ std::optional<replication_message> parse_replication_message(std::string_view by
     return std::nullopt;
 }
 
-std::string make_status_update(lsn received, lsn confirmed, std::int64_t now_us, bool wants_reply)
+std::string make_status_update(lsn received, lsn flushed, std::int64_t now_us, bool wants_reply)
 {
     std::string made = "r";
     append_uint64(made, received.value);
-    append_uint64(made, confirmed.value);
-    append_uint64(made, confirmed.value);
+    append_uint64(made, flushed.value);
+    append_uint64(made, flushed.value);
     append_uint64(made, static_cast<std::uint64_t>(now_us - postgres_epoch_unix_us));
     made += wants_reply ? '\1' : '\0';
     return made;

@@ -108,9 +108,14 @@ using replication_message = std::variant<xlog_data, keepalive>;
 /// Nothing when the bytes are neither.
 [[nodiscard]] std::optional<replication_message> parse_replication_message(std::string_view bytes);
 
-/// 'r' standby status update: int64 written, int64 flushed, int64 applied, int64 now, byte: reply at once. Only `flushed`
-/// moves the slot; `written` tells the server (and people who look) how far we have read.
-[[nodiscard]] std::string make_status_update(lsn received, lsn confirmed, std::int64_t now_us, bool wants_reply);
+/// 'r' standby status update: int64 written, int64 flushed, int64 applied, int64 now, byte: reply at once.
+///
+/// `flushed` moves the slot, and is not remembered as ours when it is zero. That matters twice, because what we confirm
+/// lags behind what we have read on purpose: a server that shuts down waits for every sender whose `flushed` (if it is
+/// not zero, else `written`) is not at the end of the log, so a lagging one would hang the shutdown for ever; and with
+/// `synchronous_standby_names = '*'` a sender with a `flushed` counts as a synchronous standby and commits would wait for
+/// it. So updates have zero there, but for one that confirms, and the next follows at once.
+[[nodiscard]] std::string make_status_update(lsn received, lsn flushed, std::int64_t now_us, bool wants_reply);
 
 /// An identifier or a literal as SQL text.
 [[nodiscard]] std::string quote_identifier(std::string_view name);

@@ -313,12 +313,15 @@ void slot_source::emit()
 slot_source::awaitable<void> slot_source::confirm(async_connection &connection)
 {
     const auto now = std::chrono::steady_clock::now();
-    confirmed_ = retention_.confirm(decoded_, unix_microseconds());
+    const auto received = std::max(decoded_, confirmed_);
+    const auto confirmed = retention_.confirm(decoded_, unix_microseconds());
+    if (std::exchange(confirmed_, confirmed) != confirmed)
+        co_await connection.send(make_status_update(received, confirmed, unix_microseconds(), false));
     // Ask for an answer when one is waited for, and after silence: that is what tells a dead stream from an idle one.
     const bool ask = target_ > decoded_ || now - heard_at_ >= confirm_interval || (!ready_ && ready_at_);
     reply_wanted_ = false;
     confirmed_at_ = now;
-    co_await connection.send(make_status_update(std::max(decoded_, confirmed_), confirmed_, unix_microseconds(), ask));
+    co_await connection.send(make_status_update(received, {}, unix_microseconds(), ask));
     const std::scoped_lock lock(status_mutex_);
     status_.confirmed = confirmed_;
     status_.decoded = decoded_;

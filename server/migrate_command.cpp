@@ -29,7 +29,7 @@ int migrate(migrate_verb verb, const std::string &config_path)
     try {
         // The role of Arvados' own section owns the tables; the one of ours may be able to read them only.
         const auto settings = load_config(config_path, "");
-        migrator migrations(connection_string(settings.postgresql), migrations_directory(), log);
+        migrator migrations(connection_string(settings.arvados_postgresql), migrations_directory(), log);
         switch (verb) {
         case migrate_verb::up:
             migrations.up();

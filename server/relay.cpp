@@ -2,6 +2,7 @@
 
 #include "server/net/tls.hpp"
 #include "server/ops/clock.hpp"
+#include "server/ops/metrics_json.hpp"
 #include "server/shard_services.hpp"
 
 #include <algorithm>
@@ -54,8 +55,6 @@ unsigned count_shards(unsigned wanted)
 std::string database_parameters(const config &settings)
 {
     auto parameters = settings.postgresql;
-    for (const auto &[key, value] : settings.own_postgresql)
-        parameters[key] = value;
     parameters.try_emplace("connect_timeout", "10");
     parameters.try_emplace("application_name", "walcast");
     return connection_string(parameters);
@@ -213,7 +212,7 @@ std::string relay::management_token()
     return management_token_;
 }
 
-std::string relay::metrics()
+void relay::read_probe()
 {
     const auto source = source_.status();
     const auto connections = queries_.connections();
@@ -229,7 +228,18 @@ std::string relay::metrics()
                       .backlog_bytes = backlog(),
                       .connections_busy = connections.busy,
                       .connections_idle = connections.idle});
+}
+
+std::string relay::metrics()
+{
+    read_probe();
     return prometheus::TextSerializer().Serialize(registry_.Collect());
+}
+
+std::string relay::metrics_json()
+{
+    read_probe();
+    return to_json(registry_.Collect());
 }
 
 std::string relay::status()

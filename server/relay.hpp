@@ -35,6 +35,7 @@ class relay : public site {
     // For HTTP
     void check_database(std::function<void(std::function<void()>)> post, std::function<void(std::string)> then) override;
     [[nodiscard]] std::string metrics() override;
+    [[nodiscard]] std::string metrics_json() override;
     [[nodiscard]] std::string status() override;
     [[nodiscard]] std::string management_token() override;
 
@@ -42,6 +43,7 @@ class relay : public site {
     void distribute(batch next);
     [[nodiscard]] bool overloaded() const;
     [[nodiscard]] std::size_t backlog() const;
+    void read_probe();
 
     config settings_;
     logger &log_;

@@ -5,6 +5,7 @@
 #include "db/preflight.hpp"
 #include "db/slot_source.hpp"
 
+#include <filesystem>
 #include <utility>
 
 namespace walcast {
@@ -63,7 +64,8 @@ void source_supervisor::choose()
                 source_ = std::make_unique<slot_source>(
                     slot_options{.connection = connection_,
                                  .replication = {.slot = settings_.slot, .publication = settings_.publication},
-                                 .keep = limits_of(settings_.retention_bytes, settings_.retention_age)},
+                                 .keep = limits_of(settings_.retention_bytes, settings_.retention_age),
+                                 .spill_directory = std::filesystem::temp_directory_path().string()},
                     sink_, overloaded_, log_);
             else
                 source_ = std::make_unique<listen_source>(

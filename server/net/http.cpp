@@ -89,7 +89,7 @@ http_decision route_management(const http_request &request, http_route route, co
     return {route, std::nullopt};
 }
 
-http_decision route_metrics(const http_request &request, const std::string &token)
+http_decision route_metrics(const http_request &request, http_route route, const std::string &token)
 {
     switch (token.empty() ? authorization::right : check_bearer(request, token)) {
     case authorization::none:
@@ -99,7 +99,7 @@ http_decision route_metrics(const http_request &request, const std::string &toke
     case authorization::right:
         break;
     }
-    return {http_route::metrics, std::nullopt};
+    return {route, std::nullopt};
 }
 
 } // namespace
@@ -148,7 +148,9 @@ http_decision route_request(const http_request &request, const std::string &mana
         return route_websocket(request, http_route::v1);
     const bool reads = request.method() == http::verb::get || request.method() == http::verb::head;
     if (path == "/metrics" && reads)
-        return route_metrics(request, management_token);
+        return route_metrics(request, http_route::metrics, management_token);
+    if (path == "/metrics.json" && reads)
+        return route_metrics(request, http_route::metrics_json, management_token);
     if (path == "/status.json" && reads)
         return route_management(request, http_route::status, management_token);
     if (path.starts_with("/_health/")) {

@@ -17,6 +17,7 @@ enum class http_route : std::uint8_t {
     v1,        ///< a good upgrade to /arvados/v1/events.ws
     health,    ///< /_health/ping or /_health/db, authorised: ask the database
     metrics,   ///< authorised
+    metrics_json, ///< likewise, the same as JSON
     status,    ///< /status.json, authorised
     answered,  ///< decided already: the response is in `answer`
 };

@@ -5,6 +5,7 @@
 #include "server/net/shard.hpp"
 #include "server/net/websocket.hpp"
 
+#include <array>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -68,6 +69,24 @@ asio::awaitable<std::string, executor> database_problem(site &pages, executor he
     error_code ignored;
     co_await shared->limit.async_wait(asio::redirect_error(use_awaitable, ignored));
     co_return shared->problem;
+}
+
+/// Lets the answer reach a client that is still sending: closed with unread bytes, a socket sends a reset, and the reset
+/// overtakes the answer. So: end our side, and read theirs to its end, for a while.
+asio::awaitable<void, executor> linger(outbox &box)
+{
+    constexpr std::size_t most_bytes = std::size_t{4} << 20;
+    error_code error;
+    box.deadline(outbox::clock::now() + std::chrono::seconds(2));
+    const auto drained = std::make_shared<timer>(box.get_executor(), std::chrono::seconds(2));
+    box.when_drained([drained] { drained->cancel(); });
+    co_await drained->async_wait(asio::redirect_error(use_awaitable, error));
+    if (box.broken())
+        co_return;
+    box.socket().shutdown(tcp_socket::shutdown_send, error);
+    std::array<char, 4096> ignored;
+    for (std::size_t got = 0; !error && got < most_bytes;)
+        got += co_await box.socket().async_read_some(asio::buffer(ignored), asio::redirect_error(use_awaitable, error));
 }
 
 /// What to say to a request that cannot be parsed.
@@ -144,6 +163,9 @@ asio::awaitable<void, executor> http_connection::serve(std::shared_ptr<outbox> b
             case http_route::metrics:
                 response = make_response(request, http::status::ok, "text/plain; version=0.0.4", home.site_.metrics());
                 break;
+            case http_route::metrics_json:
+                response = make_response(request, http::status::ok, "application/json", home.site_.metrics_json());
+                break;
             case http_route::status:
                 response = make_response(request, http::status::ok, "application/json", home.site_.status());
                 break;
@@ -157,7 +179,8 @@ asio::awaitable<void, executor> http_connection::serve(std::shared_ptr<outbox> b
         if (error)
             break;
     }
-    box->when_drained([box, &home] { home.forget(*box); });
+    co_await linger(*box);
+    home.forget(*box);
 }
 
 } // namespace walcast

@@ -15,6 +15,8 @@ class site {
                                 std::function<void(std::string)> then) = 0;
     /// Prometheus' text format.
     [[nodiscard]] virtual std::string metrics() = 0;
+    /// The same as JSON.
+    [[nodiscard]] virtual std::string metrics_json() = 0;
     /// The body of /status.json.
     [[nodiscard]] virtual std::string status() = 0;
     /// Empty if management endpoints are disabled.

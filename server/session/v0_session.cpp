@@ -25,10 +25,12 @@ v0_session::v0_session(event_hub &hub, output &out, std::string token)
     , last_sent_us_(hub.now())
 {
     hub_.add(*this);
+    hub_.probe().session_opened();
 }
 
 v0_session::~v0_session()
 {
+    hub_.probe().session_closed();
     if (known_ && !live_)
         hub_.probe().caught_up();
     for (auto &one : subscriptions_)
