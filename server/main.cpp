@@ -1,6 +1,7 @@
 #include "server/config_describe.hpp"
 #include "server/migrate_command.hpp"
 #include "server/serve.hpp"
+#include "server/watch/watch.hpp"
 
 #include <CLI/CLI.hpp>
 #include <cstdlib>
@@ -58,12 +59,16 @@ int main(int count, char **words)
     auto *status = migrating->add_subcommand("status", "say what is applied and what is missing");
     for (auto *verb : {serving, configuration, checking, migrating, up, down, status})
         verb->fallthrough();
+    watch_options watching;
+    add_watch_command(app, watching);
 
     try {
         app.parse(with_two_dashes(count, words));
     } catch (const CLI::ParseError &error) {
         return app.exit(error);
     }
+    if (app.got_subcommand("watch"))
+        return watch(watching);
     if (checking->parsed())
         return config_check({options.config_path, options.legacy_path, environment("ARVADOS_SERVICE_INTERNAL_URL", "")},
                             stdout, stderr);

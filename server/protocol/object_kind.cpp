@@ -40,6 +40,13 @@ std::string_view object_kind(std::string_view uuid) {
     return is_portable_data_hash(uuid) ? "arvados#collection" : std::string_view();
 }
 
+std::vector<std::string_view> object_kinds() {
+    std::vector<std::string_view> made;
+    for (const auto &kind : kinds)
+        made.push_back(kind.second);
+    return made;
+}
+
 bool is_portable_data_hash(std::string_view text) {
     constexpr std::size_t hash = 32;
     if (text.size() < hash + 2 || text[hash] != '+')

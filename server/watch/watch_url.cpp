@@ -1,0 +1,71 @@
+#include "server/watch/watch_url.hpp"
+
+#include "server/watch/safe_text.hpp"
+#include "server/watch/watch_error.hpp"
+
+#include <boost/url/encode.hpp>
+#include <boost/url/parse.hpp>
+#include <boost/url/rfc/unreserved_chars.hpp>
+#include <boost/url/src.hpp> // Boost.URL is compiled here: the program then needs no shared library for it
+#include <boost/url/url_view.hpp>
+#include <fmt/format.h>
+
+namespace walcast {
+
+namespace urls = boost::urls;
+
+namespace {
+
+/// For the message about a URL that is none: what may be a token in it is left out.
+std::string without_query(std::string_view url) {
+    return quoted_text(shortened(url.substr(0, url.find_first_of("?#")), 200));
+}
+
+bool has_token(const urls::url_view &url) {
+    for (const auto &parameter : url.params())
+        if (parameter.key == "api_token" && !parameter.value.empty())
+            return true;
+    return false;
+}
+
+} // namespace
+
+watch_url parse_watch_url(std::string_view text, std::string_view token) {
+    const auto parsed = urls::parse_uri({text.data(), text.size()});
+    if (!parsed)
+        throw watch_error(without_query(text) +
+                          " is no URL such as ws://host:8005/websocket or wss://host/websocket");
+    const urls::url_view url = *parsed;
+    const auto scheme = url.scheme_id();
+    const bool tls = scheme == urls::scheme::wss || scheme == urls::scheme::https;
+    if (!tls && scheme != urls::scheme::ws && scheme != urls::scheme::http)
+        throw watch_error(without_query(text) + ": the URL must begin with ws:// or wss://");
+    if (url.has_userinfo())
+        throw watch_error("the URL must not hold a user or a password; give the token with --token-file");
+    const auto host = std::string(url.encoded_host_address());
+    if (host.empty() || (url.has_port() && (url.port_number() == 0)))
+        throw watch_error(without_query(text) +
+                          ": the URL needs a host, and a port from 1 to 65535 if it has one");
+    if (token.empty() && !has_token(url))
+        throw watch_error("no token: set ARVADOS_API_TOKEN, or give --token-file FILE");
+
+    watch_url made;
+    made.over = tls ? transport::tls : transport::plain;
+    made.host = host;
+    made.port = url.has_port() ? std::string(url.port()) : tls ? "443" : "80";
+    const auto path = std::string(url.encoded_path());
+    made.target = path.empty() || path == "/" ? "/websocket" : path;
+    made.shown =
+        fmt::format("{}://{}{}", tls ? "wss" : "ws", std::string(url.encoded_host_and_port()), made.target);
+    char separator = '?';
+    if (url.has_query() && !url.encoded_query().empty()) {
+        made.target += '?' + std::string(url.encoded_query());
+        separator = '&';
+    }
+    if (!has_token(url))
+        made.target +=
+            separator + ("api_token=" + urls::encode({token.data(), token.size()}, urls::unreserved_chars));
+    return made;
+}
+
+} // namespace walcast
