@@ -20,6 +20,10 @@ void *operator new(std::size_t bytes) {
         return memory;
     throw std::bad_alloc();
 }
+void *operator new(std::size_t bytes, const std::nothrow_t &) noexcept {
+    ++allocations;
+    return std::malloc(bytes == 0 ? 1 : bytes);
+}
 void operator delete(void *memory) noexcept {
     std::free(memory);
 }
