@@ -22,15 +22,6 @@ auto find_by_name(Books &in, const std::string &name) {
     return std::find_if(in.begin(), in.end(), [&](const auto &each) { return each.name == name; });
 }
 
-/// In a statement of its own: see 0003_publication.up.sql, "at top level".
-void take_lock(pqxx::work &work, const std::string &statement) {
-    try {
-        work.exec0(statement);
-    } catch (const pqxx::undefined_table &problem) {
-        throw patient_session::again{one_line(problem.what())}; // dropped since the plan was made: plan again
-    }
-}
-
 } // namespace
 
 std::string_view to_string(migration_state state) {
@@ -237,12 +228,7 @@ void migrator::take_steps(patient_session &session, const std::string &direction
             if (work.exec_params1("select to_regproc($1) is null", "walcast." + direction + "_step")[0]
                     .as<bool>())
                 return;
-            const auto lock = work.exec1(fmt::format("select walcast.{}_lock()", direction))[0];
-            const auto statement = lock.as<std::string>("");
-            if (!statement.empty())
-                take_lock(work, statement);
-            const auto step =
-                work.exec_params1(fmt::format("select walcast.{}_step($1)", direction), statement)[0];
+            const auto step = work.exec1(fmt::format("select walcast.{}_step()", direction))[0];
             if (!step.is_null())
                 done = step.as<std::string>();
         });

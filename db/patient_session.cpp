@@ -64,8 +64,12 @@ patient_session::patient_session(const std::string &connection, logger &log, loc
         pqxx::nontransaction session(*connection_);
         session.exec(
             "set search_path = pg_catalog; set client_min_messages = notice; set statement_timeout = 0;"
-            "set idle_in_transaction_session_timeout = 0; set jit = off; set application_name = 'walcast migrate'");
+            "set idle_in_transaction_session_timeout = 0; set jit = off; set application_name = 'walcast "
+            "migrate'");
         backend_ = connection_->backendpid();
+        deadlock_timeout_ =
+            milliseconds(session.exec1("select setting from pg_settings where name = 'deadlock_timeout'")[0]
+                             .as<std::int64_t>());
     } catch (const pqxx::failure &problem) {
         throw migrate_error(fmt::format("cannot connect to PostgreSQL: {}", one_line(problem.what())));
     }
@@ -93,7 +97,8 @@ void patient_session::claim() {
 }
 
 void patient_session::transact(const std::string &what, const std::function<void(pqxx::work &)> &body) {
-    auto wait = patience_.first_wait;
+    const auto longest = std::min(patience_.longest_wait, deadlock_timeout_ * 8 / 10);
+    auto wait = std::min(patience_.first_wait, longest);
     std::string obstacle;
     for (const auto until = clock::now() + patience_.give_up_after; !attempt(what, wait, body, obstacle);) {
         if (clock::now() > until)
@@ -101,7 +106,7 @@ void patient_session::transact(const std::string &what, const std::function<void
                                             patience_.give_up_after.count() / 1000, obstacle, in_the_way()));
         log_.debug("a lock was not free: trying again", {{"step", what}, {"waited_ms", wait.count()}});
         rest_after(wait);
-        wait = std::min(wait * 2, patience_.longest_wait);
+        wait = autovacuum_in_the_way() ? deadlock_timeout_ * 3 / 2 : std::min(wait * 2, longest);
     }
 }
 
@@ -117,8 +122,6 @@ bool patient_session::attempt(const std::string &what, milliseconds lock_timeout
         body(work);
         work.commit();
         return true;
-    } catch (const again &problem) {
-        obstacle = problem.obstacle;
     } catch (const pqxx::sql_error &problem) {
         obstacle = one_line(problem.what());
         if (problem.sqlstate() != "55P03") // lock_not_available
@@ -153,6 +156,21 @@ std::string patient_session::in_the_way() {
         // The reason is an extra; what there is to say has been said.
     }
     return {};
+}
+
+/// An autovacuum is the only process in a database that has no role; that much everybody may see.
+bool patient_session::autovacuum_in_the_way() {
+    try {
+        pqxx::work work(*connection_);
+        return work
+            .exec1("select exists (select from pg_locks l join pg_stat_activity a using (pid)"
+                   " join pg_class c on c.oid = l.relation and c.relkind = 'r'"
+                   " where a.datname = current_database() and a.usesysid is null and l.granted"
+                   "   and l.database = a.datid and c.relnamespace = to_regnamespace('public'))")[0]
+            .as<bool>();
+    } catch (const pqxx::failure &) {
+        return false; // the next attempt will say what is wrong
+    }
 }
 
 } // namespace walcast

@@ -11,11 +11,11 @@
 namespace walcast {
 
 /// How long to stand in the queue for a lock, and how often. Everybody who wants the lock later stands behind
-/// us, so a wait is short at first; it grows because PostgreSQL cancels an autovacuum only for who waits
-/// longer than deadlock_timeout (1 s).
+/// us, so a wait is short at first. It never gets as long as PostgreSQL's deadlock_timeout, except for an
+/// autovacuum in the way: 0003_publication.up.sql says why.
 struct lock_patience {
     std::chrono::milliseconds first_wait{100};
-    std::chrono::milliseconds longest_wait{2'500};
+    std::chrono::milliseconds longest_wait{800};
     std::chrono::milliseconds give_up_after{120'000};
 };
 
@@ -24,11 +24,6 @@ struct lock_patience {
 /// destruction). PostgreSQL's notices go to the log. Blocks; one thread. Everything throws migrate_error.
 class patient_session {
   public:
-    /// What a transaction's body throws when another try may do better; says what was in the way.
-    struct again {
-        std::string obstacle;
-    };
-
     /// Connects. `connection` holds libpq parameters.
     patient_session(const std::string &connection, logger &log, lock_patience patience);
     ~patient_session();
@@ -48,12 +43,14 @@ class patient_session {
     bool attempt(const std::string &what, std::chrono::milliseconds lock_timeout,
                  const std::function<void(pqxx::work &)> &body, std::string &obstacle);
     [[nodiscard]] std::string in_the_way();
+    [[nodiscard]] bool autovacuum_in_the_way();
 
     logger &log_;
     lock_patience patience_;
     std::unique_ptr<pqxx::connection> connection_;
-    std::unique_ptr<notice_writer> notices_; ///< destroyed before the connection it is registered with
-    int backend_ = 0;                        ///< the process that holds the advisory lock
+    std::unique_ptr<notice_writer> notices_;       ///< destroyed before the connection it is registered with
+    int backend_ = 0;                              ///< the process that holds the advisory lock
+    std::chrono::milliseconds deadlock_timeout_{}; ///< of the server
 };
 
 } // namespace walcast

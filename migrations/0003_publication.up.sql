@@ -2,29 +2,35 @@
 --
 -- The steps are not run here but by the migrator, after the migrations and at each later `migrate up`: an Arvados
 -- upgrade may bring tables and columns, or make materialized_permissions anew, and then only the steps that are
--- missing are taken. Each is a transaction of its own, with a lock_timeout: the statement that cover_lock() returns, if
--- any, then cover_step(that statement); until that returns null. Likewise uncover_lock() and uncover_step(), before the
--- down files. A step does nothing when its lock would be another one than the one held: that would make two.
+-- missing are taken. The migrator calls cover_step() in a transaction of its own, with a lock_timeout, until it returns
+-- null; and uncover_step() before the down files.
 --
--- The rule of the steps: ONE STEP, ONE TRANSACTION, ONE LOCK on a table of Arvados, taken before anything else is.
+-- The rules of the steps: ONE STEP, ONE TRANSACTION, ONE LOCK on a table of Arvados, taken before anything else is; and
+-- NO WAIT AS LONG AS deadlock_timeout.
 --
--- Why one lock. PostgreSQL ends a deadlock by failing the statement whose deadlock_timeout (1 s) passes first, and that
+-- PostgreSQL ends a deadlock by failing the first of its members that has waited for deadlock_timeout (1 s), and that
 -- may be Arvados'. With two tables in one transaction this is all it takes:
---      walcast: alter table trashed_groups replica identity full       has trashed_groups
---      Arvados: insert into materialized_permissions …                 has materialized_permissions
---      Arvados: delete from trashed_groups …                           waits for walcast, since 0.9 s …
---      walcast: alter table materialized_permissions …                 waits for Arvados: a cycle
---      Arvados: ERROR: deadlock detected                               … 0.1 s later
--- Who waits for a table while holding none is in no cycle, however long it waits. For the same reason a lock is never
--- raised: share update exclusive first and access exclusive later is a second lock.
+--      walcast: alter table materialized_permissions replica identity full     has materialized_permissions
+--      Arvados: delete from trashed_groups …                                   has trashed_groups
+--      Arvados: insert into materialized_permissions …                         waits for walcast, since 0.9 s …
+--      walcast: alter table trashed_groups replica identity full               waits for Arvados: a cycle
+--      Arvados: ERROR: deadlock detected                                       … 0.1 s later
+-- Who waits for a table while holding none is in no such cycle. For the same reason a lock is never raised: share update
+-- exclusive first and access exclusive later is a second lock.
 --
--- Why a lock_timeout. Access exclusive waits for the readers, and everybody who comes later waits behind it. So it gives
--- up after moments, Arvados goes on, and the migrator tries again a little later and a little longer. Longer than
--- deadlock_timeout it must be able to wait in the end: only then does PostgreSQL cancel an autovacuum in our way.
+-- A lock is not all that others may wait for. CREATE INDEX CONCURRENTLY holds share update exclusive on its table and
+-- waits until every older snapshot is gone; a function that waits has one:
+--      Arvados: create index concurrently … on links                           has links
+--      walcast: select walcast.cover_step()                                    has a snapshot, waits for links
+--      Arvados: … its last phase                                               waits for the snapshot: a cycle
+--      Arvados: ERROR: deadlock detected                                       1 s later
+-- It cannot begin to wait for us much before we wait for it, so when we give up earlier than deadlock_timeout, its time
+-- has not come. There is one exception. Only who waits longer than deadlock_timeout makes PostgreSQL cancel an
+-- autovacuum in the way, so the migrator waits longer when it has just seen one; while an autovacuum has the table, no
+-- index is being made on it.
 --
--- Why the lock is a statement at top level, although the step takes it again. Only there does LOCK TABLE wait without a
--- snapshot; a function has one all the time. CREATE INDEX CONCURRENTLY holds share update exclusive and waits for old
--- snapshots: we would wait for its lock and it for our snapshot, a deadlock with one table, and it may be the loser.
+-- Giving up has another use. Access exclusive waits for the readers, and everybody who comes later waits behind it; so
+-- it steps aside after moments, and the migrator tries again a little later and a little longer.
 --
 -- Why this order: identity, then publication. A table without a replica identity whose publication has deletes refuses
 -- every update and delete, even of no row. Between the two commits there may be a third, by an Arvados migration that
@@ -119,23 +125,7 @@ where problem is null and to_regrole('walcast_relay') is not null
           not has_table_privilege(to_regrole('walcast_relay'), relation, 'select')
       end;
 
-create function walcast.lock_statement(schema text, name text, step text) returns text
-language sql set search_path = pg_catalog, pg_temp
-as $$
-    select case
-        when step = 'admit' then null -- our own schema: nobody to wait for
-        else format('lock table only %I.%I in %s mode', schema, name,
-                    case step when 'identity' then 'access exclusive' else 'share update exclusive' end)
-    end
-$$;
-
-create function walcast.cover_lock() returns text
-language sql set search_path = pg_catalog, pg_temp
-as $$
-    select walcast.lock_statement('public', name, step) from walcast.cover_plan order by phase, ordinal limit 1
-$$;
-
-create function walcast.cover_step(locked text default null) returns text
+create function walcast.cover_step() returns text
 language plpgsql set search_path = pg_catalog, pg_temp
 as $$
 declare
@@ -147,10 +137,7 @@ begin
     if not found then
         return null;
     end if;
-    if locked <> coalesce(walcast.lock_statement('public', todo.name, todo.step), '') then
-        return 'the plan has just changed';
-    end if;
-    if todo.step = 'admit' then
+    if todo.step = 'admit' then -- our own schema: nobody to wait for
         grant usage on schema walcast to walcast_relay;
         grant select on all tables in schema walcast to walcast_relay;
         grant execute on function walcast.publish(text, jsonb) to walcast_relay;
@@ -158,7 +145,8 @@ begin
     end if;
 
     begin
-        execute walcast.lock_statement('public', todo.name, todo.step);
+        execute format('lock table only public.%I in %s mode', todo.name,
+                       case todo.step when 'identity' then 'access exclusive' else 'share update exclusive' end);
     exception when undefined_table then
         return format('%s has just been dropped', todo.name);
     end;
@@ -219,13 +207,7 @@ select 2, 'public', name, 'identity' from walcast.replica_identities
 union all
 select 3, 'public', name, 'revoke' from walcast.grants;
 
-create function walcast.uncover_lock() returns text
-language sql set search_path = pg_catalog, pg_temp
-as $$
-    select walcast.lock_statement(schema, name, step) from walcast.uncover_plan order by phase, schema, name limit 1
-$$;
-
-create function walcast.uncover_step(locked text default null) returns text
+create function walcast.uncover_step() returns text
 language plpgsql set search_path = pg_catalog, pg_temp
 as $$
 declare
@@ -239,11 +221,9 @@ begin
     if not found then
         return null;
     end if;
-    if locked <> walcast.lock_statement(todo.schema, todo.name, todo.step) then
-        return 'the plan has just changed';
-    end if;
     begin
-        execute walcast.lock_statement(todo.schema, todo.name, todo.step);
+        execute format('lock table only %I.%I in %s mode', todo.schema, todo.name,
+                       case todo.step when 'identity' then 'access exclusive' else 'share update exclusive' end);
     exception when undefined_table then
         -- Arvados dropped it: nothing to restore, unless it was in the publication a moment ago: then look again.
         delete from walcast.replica_identities where name = todo.name and todo.step = 'identity';
@@ -298,5 +278,4 @@ begin
 end
 $$;
 
-revoke all on function walcast.lock_statement(text, text, text), walcast.cover_lock(), walcast.cover_step(text),
-    walcast.uncover_lock(), walcast.uncover_step(text) from public;
+revoke all on function walcast.cover_step(), walcast.uncover_step() from public;

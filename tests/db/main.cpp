@@ -14,10 +14,11 @@ std::unique_ptr<private_postgres> shared_cluster;
 }
 
 private_postgres &cluster() {
-    // A deadlock shall show at once: with the default of one second it might pass unseen between two runs.
+    // A deadlock shall show at once: with the default of one second it might pass unseen between two runs. An
+    // autovacuum shall start soon where a test asks for one, and nowhere else.
     if (!shared_cluster)
-        shared_cluster =
-            std::make_unique<private_postgres>(std::vector<std::string>{"deadlock_timeout = 50ms"});
+        shared_cluster = std::make_unique<private_postgres>(std::vector<std::string>{
+            "deadlock_timeout = 50ms", "autovacuum_naptime = 1s", "autovacuum_vacuum_threshold = 1000000"});
     return *shared_cluster;
 }
 
