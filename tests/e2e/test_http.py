@@ -248,7 +248,7 @@ def test_bad_request(shared_relay: Relay, request_text: str) -> None:
             connection.shutdown(socket.SHUT_WR)
             while data := connection.recv(65536):
                 answer += data
-        except (ConnectionResetError, BrokenPipeError):
-            pass
+        except OSError:
+            pass  # closed while we were sending
     assert answer == b"" or re.match(rb"HTTP/1\.[01] (4\d\d|505) ", answer), answer[:200]
     assert shared_relay.http("/_health/ping", headers=MANAGER).status == 200

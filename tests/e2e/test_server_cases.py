@@ -99,6 +99,16 @@ def test_last_log_id(shared_relay: Relay, database: ArvadosDatabase, admin: Toke
         client.expect_silence()
 
 
+def test_resume_at_an_event_of_a_moment_ago(shared_relay: Relay, database: ArvadosDatabase) -> None:
+    """The id may be in the database before it is in the feed: still neither it nor anything before it comes again."""
+    for _ in range(25):
+        with shared_relay.client() as client:
+            before = database.log()
+            after = [database.log(), database.log()]
+            client.subscribe(last_log_id=before)
+            client.expect_ids([*after, database.log()])
+
+
 def test_last_log_id_and_filters(shared_relay: Relay, database: ArvadosDatabase, admin: Token) -> None:
     before = database.log()
     ids = [Workflow(database).emit() for _ in range(4)]

@@ -104,11 +104,11 @@ def test_not_an_arvados_database(make_relay: RelayMaker, postgres: Postgres, dat
 
 
 def test_no_privilege_on_logs(make_relay: RelayMaker, database: ArvadosDatabase) -> None:
-    """A role that may connect but not read: one clear line names the table."""
+    """A role that may connect but not read: one clear line names the table and says what to grant."""
     database.connection.execute("drop role if exists e2e_nobody")
     database.connection.execute("create role e2e_nobody login")
     relay = make_relay(database, "listener", user="e2e_nobody", migrated=False).start(wait=False)
-    trouble(relay, "logs", "permission")
+    trouble(relay, "logs", "grant")
     stop_if_running(relay)
     database.connection.execute("drop owned by e2e_nobody; drop role e2e_nobody")
 

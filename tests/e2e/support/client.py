@@ -17,7 +17,10 @@ def parse(text: str) -> Any:
     def refuse(name: str) -> None:
         raise AssertionError(f"{name} is no JSON: {text[:400]}")
 
-    return json.loads(text, parse_constant=refuse)
+    try:
+        return json.loads(text, parse_constant=refuse)
+    except RecursionError:
+        raise AssertionError(f"too deep for Python's json, so the SDK's thread would die of it: {text[:400]}") from None
 
 
 class Closed(AssertionError):

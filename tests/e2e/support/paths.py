@@ -9,6 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[3]
 RELAY = Path(os.environ.get("WALCAST_BIN", ROOT / "build/server/walcast")).resolve()
 POSTGRES_BIN = Path(os.environ.get("WALCAST_PG_BIN", "/usr/lib/postgresql/15/bin"))
+MIGRATIONS = ROOT / "migrations"
 SCHEMA = ROOT / "schema/arvados.sql"
 VECTORS = ROOT / "tests/vectors/v0-vectors.json"
 OUTPUT = ROOT / "build/e2e"

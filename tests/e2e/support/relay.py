@@ -12,7 +12,7 @@ from support.arvados import SECRETS, SYSTEM_ROOT_TOKEN, ArvadosDatabase
 from support.client import Client
 from support.config import relay_config
 from support.http import Answer, request
-from support.paths import RELAY
+from support.paths import MIGRATIONS, RELAY
 from support.wait import free_port, listening, until
 
 
@@ -163,8 +163,9 @@ class Relay:
 
 def walcast(*arguments: str, config: Path, timeout: float = 60) -> subprocess.CompletedProcess[str]:
     """Runs a verb of the command line to its end."""
-    return subprocess.run([str(RELAY), *arguments], env={**os.environ, "ARVADOS_CONFIG": str(config)}, text=True,
-                          capture_output=True, timeout=timeout, check=False)
+    return subprocess.run([str(RELAY), *arguments], env={**os.environ, "ARVADOS_CONFIG": str(config),
+                                                              "WALCAST_MIGRATIONS": str(MIGRATIONS)},
+                          text=True, capture_output=True, timeout=timeout, check=False)
 
 
 def migrate_up(relay: Relay) -> None:
