@@ -22,7 +22,7 @@ start() {
         port=${port:-$(sed -n 's/^PGPORT=//p' $place/env)}
     fi
     $pg start $place "${port:-$(free_port 54320)}"
-    if [[ -z $($pg psql $place -At -c "select from pg_database where datname = 'arvados'" | head -c 1) ]]; then
+    if [[ -z $($pg psql $place -At -c "select 1 from pg_database where datname = 'arvados'" ) ]]; then
         $pg psql $place -q -c "create database arvados"
     fi
     if [[ $($pg psql $place -d arvados -At -c "select to_regclass('public.logs') is null") == t ]]; then
