@@ -101,7 +101,7 @@ choose_place() {
     place=$dir
     if ! as_owner test -x "$dir" || ((${#dir} > 80)); then
         place=$fallback
-        mkdir -m 755 -p -- "$place"
+        [[ -d $place ]] || mkdir -m 755 -- "$place"
         [[ -O $place && ! -L $place ]] || fail "$place belongs to somebody else"
         printf '%s\n' "$dir" >"$place/of"
         echo "pg.sh: PostgreSQL cannot use $dir; the cluster lies in $place" >&2

@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# One suite of ./dev test, which describes them, counts what they print, and ends the ones that hang.
+source "$(dirname -- "$0")/lib.sh"
+
+# doctest_program TARGET: builds and becomes it.
+doctest_program() {
+    compile build "$1"
+    exec "build/$1" --no-colors
+}
+
+link_stages() {
+    local stage passed=0 failed=0
+    while read -r stage; do
+        if compile build "$stage"; then
+            passed=$((passed + 1))
+        else
+            failed=$((failed + 1))
+        fi
+    done < <(ninja -C build -t targets all | sed -n 's/^\(tests\/link\/link_[a-z]*\): .*/\1/p')
+    echo "$passed passed, $failed failed"
+    tests/link/includes.sh
+    ((failed == 0))
+}
+
+suite=$1
+case $suite in
+    format | scripts | headers | tidy) exec dev.d/lint.sh "$suite" ;;
+    build)
+        compile build -k 0
+        echo "1 passed, 0 failed"
+        ;;
+    link) link_stages ;;
+    unit) doctest_program tests/unit/unit_tests ;;
+    bench) doctest_program tests/bench/bench_parts_test ;;
+    db) doctest_program tests/db/db_tests ;;
+    schema) exec tests/db/schema_test.sh ;;
+    e2e)
+        compile build server/walcast
+        exec tests/e2e/run.sh --color=no
+        ;;
+    asan) exec dev.d/asan.sh ;;
+esac

@@ -1,0 +1,103 @@
+#!/usr/bin/env bash
+# run the tests, all of them or the suites named; the last line is `N passed, N failed`
+#
+# usage: ./dev test [SUITE]...
+#
+#   format   clang-format would change nothing              scripts  shellcheck has nothing against a script
+#   build    everything compiles, without a warning         headers  every header compiles alone
+#   link     each stage needs its upstream alone            unit     everything that needs no PostgreSQL
+#   bench    the parts of the load generators               db       C++ against a real PostgreSQL
+#   schema   the demo's tables, data and generator          e2e      the relay, with real clients and databases
+#   asan     unit and db under ASan and UBSan               tidy     clang-tidy finds no fault
+#
+# All of them, in this order, without SUITE. A suite that fails does not keep the others from running; one that crashes,
+# hangs or cannot run counts as one that failed. What it wrote is in build/test/SUITE.log.
+source "$(dirname -- "$0")/lib.sh"
+
+all=(format scripts build headers link unit bench db schema e2e asan tidy)
+declare -A limit=([build]=1800 [asan]=1800) # seconds; a suite that hangs is ended
+suite_pid=
+passed=0
+failed=0
+
+main() {
+    local suite
+    local -a suites=("$@")
+    ((${#suites[@]} > 0)) || suites=("${all[@]}")
+    for suite in "${suites[@]}"; do
+        [[ " ${all[*]} " == *" $suite "* ]] || bad_usage "there is no suite $suite"
+    done
+    install_packages build test
+    configure build
+    mkdir -p build/test
+    trap stop_suite EXIT
+    trap 'exit 130' INT
+    trap 'exit 143' TERM HUP
+    for suite in "${suites[@]}"; do
+        run_suite "$suite"
+    done
+    echo "all of it took $SECONDS s"
+    echo "$passed passed, $failed failed"
+    ((failed == 0))
+}
+
+# Runs a suite with its output in a file, says how it went, and adds what it counted.
+run_suite() {
+    local suite=$1 log=build/test/$1.log start=$SECONDS status=0 good bad
+    printf '%-8s runs\n' "$suite"
+    timeout --kill-after=20 "${limit[$suite]:-900}" dev.d/suite.sh "$suite" </dev/null >"$log" 2>&1 &
+    suite_pid=$!
+    show_progress "$suite" "$log" "$start"
+    wait "$suite_pid" || status=$?
+    suite_pid=
+    read -r good bad < <(count "$log")
+    if ((status != 0 && bad == 0)) || ((good + bad == 0)); then
+        bad=1
+    fi
+    passed=$((passed + good))
+    failed=$((failed + bad))
+    printf '%-8s %s: %d passed, %d failed, %d s\n' "$suite" "$( ((bad == 0)) && echo ok || echo FAILED)" \
+        "$good" "$bad" $((SECONDS - start))
+    if ((bad > 0)); then
+        echo "---- the end of $log (exit status $status)"
+        tail -n 40 -- "$log"
+        echo "----"
+    fi
+}
+
+# Until the suite ends: twice a minute the last line of its output.
+show_progress() {
+    local suite=$1 log=$2 start=$3 next=30
+    while kill -0 "$suite_pid" 2>/dev/null; do
+        if ((SECONDS - start >= next)); then
+            printf '%-8s %d s: %.90s\n' "$suite" $((SECONDS - start)) "$(tail -c 400 -- "$log" | grep . | tail -n 1)"
+            next=$((next + 30))
+        fi
+        sleep 0.2
+    done
+}
+
+# The numbers that passed and failed: of doctest, of pytest, and of our scripts' `N passed, N failed`.
+count() {
+    awk '
+        { gsub(/\033\[[0-9;]*m/, "") }
+        /^\[doctest\] test cases:/ || /^=+ .* in [0-9.]+s/ || /^[0-9]+ passed, [0-9]+ failed$/ {
+            for (i = 2; i <= NF; ++i) {
+                word = $i
+                sub(/,$/, "", word)
+                if (word == "passed") good += $(i - 1)
+                if (word ~ /^(failed|errors?)$/) bad += $(i - 1)
+            }
+        }
+        END { print good + 0, bad + 0 }' "$1"
+}
+
+# timeout passes the signal on to all that the suite started.
+stop_suite() {
+    if [[ -n $suite_pid ]]; then
+        kill -TERM "$suite_pid" 2>/dev/null || true
+        wait "$suite_pid" || true
+    fi
+}
+
+main "$@"
