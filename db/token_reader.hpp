@@ -17,11 +17,18 @@ struct stored_token {
     bool is_active = false;
     std::optional<std::int64_t> expires_at;   ///< microseconds since 1970 UTC
     std::optional<std::int64_t> refreshes_at; ///< likewise
+    bool has_container = false;               ///< the container that was asked for exists
+    std::string container_state;
+    std::optional<std::string> container_auth_uuid;
+    std::optional<std::string> container_runtime_token;
 };
 
-/// By the unique index on uuid. Nothing if there is none, or its user is gone or was merged into another.
-[[nodiscard]] std::optional<stored_token> find_token_by_uuid(pqxx::connection_base &on, const std::string &uuid);
-/// By the unique index on api_token.
-[[nodiscard]] std::optional<stored_token> find_token_by_secret(pqxx::connection_base &on, const std::string &secret);
+/// By the unique index on uuid, with the container of that uuid, if it exists. Nothing if there is no such token, or its
+/// user is gone or was merged into another.
+[[nodiscard]] std::optional<stored_token> find_token_by_uuid(pqxx::connection_base &on, const std::string &uuid,
+                                                             const std::string &container_uuid);
+/// By the unique index on api_token, under either secret.
+[[nodiscard]] std::optional<stored_token> find_token_by_secret(pqxx::connection_base &on, const std::string &secret,
+                                                               const std::string &other_secret);
 
 } // namespace walcast

@@ -22,9 +22,8 @@ std::string digest(const std::string &token)
     return {reinterpret_cast<const char *>(bytes.data()), size};
 }
 
-token_row to_row(const stored_token &from)
-{
-    return {.uuid = from.uuid,
+token_row to_row(const stored_token &from) {
+    token_row row{.uuid = from.uuid,
             .secret = from.secret,
             .scopes = from.scopes,
             .user_uuid = from.user_uuid,
@@ -32,6 +31,10 @@ token_row to_row(const stored_token &from)
             .is_active = from.is_active,
             .expires_at = from.expires_at,
             .refreshes_at = from.refreshes_at};
+    if (from.has_container)
+        row.container = token_row::container_row{from.container_state, from.container_auth_uuid,
+                                                 from.container_runtime_token};
+    return row;
 }
 
 } // namespace
@@ -67,9 +70,13 @@ void token_service::find(const std::string &token, answer then)
     }
     queries_.submit(
         [this, key, claim = std::move(claim)](pqxx::connection_base &on) {
-            const auto stored = claim.how == token_claim::form::v2 ? find_token_by_uuid(on, claim.uuid)
-                                                                   : find_token_by_secret(on, claim.secret);
-            answered(key, stored ? judge_token(claim, to_row(*stored), unix_microseconds()) : std::nullopt);
+            const auto stored =
+                claim.how == token_claim::form::v2
+                    ? find_token_by_uuid(on, claim.uuid, claim.extra)
+                    : find_token_by_secret(on, claim.secret,
+                                           claim.hashed_secret.empty() ? claim.secret : claim.hashed_secret);
+            answered(key, stored ? judge_token(claim, to_row(*stored), settings_, unix_microseconds())
+                                 : std::nullopt);
         },
         [this, key] { answered(key, std::nullopt); });
 }

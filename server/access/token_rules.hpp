@@ -26,6 +26,10 @@ struct token_claim {
     form how = form::nothing;
     std::string uuid;
     std::string secret;
+    /// v1: what the row holds instead if the token is an OpenID Connect access token.
+    std::string hashed_secret;
+    /// v2: what stands behind the secret. If it is the uuid of a container, the token is good only while that runs.
+    std::string extra;
 };
 
 /// Longer tokens than this are not looked up.
@@ -43,10 +47,18 @@ struct token_row {
     bool is_active = false;
     std::optional<std::int64_t> expires_at;   ///< microseconds since 1970 UTC
     std::optional<std::int64_t> refreshes_at; ///< likewise
+    /// The container whose uuid is the claim's `extra`, if there is one.
+    struct container_row {
+        std::string state;
+        std::optional<std::string> auth_uuid;
+        std::optional<std::string> runtime_token;
+    };
+    std::optional<container_row> container;
 };
 
 /// Who the token speaks for, if the row bears it out at this time. Secrets are compared in constant time.
-[[nodiscard]] std::optional<principal> judge_token(const token_claim &claim, const token_row &row, std::int64_t now_us);
+[[nodiscard]] std::optional<principal> judge_token(const token_claim &claim, const token_row &row,
+                                                   const token_settings &settings, std::int64_t now_us);
 
 /// SystemRootToken's principal: the system user.
 [[nodiscard]] principal system_root_principal(const token_settings &settings);

@@ -89,6 +89,13 @@ asio::awaitable<void, executor> linger(outbox &box)
         got += co_await box.socket().async_read_some(asio::buffer(ignored), asio::redirect_error(use_awaitable, error));
 }
 
+std::string client_of(outbox &box)
+{
+    error_code error;
+    const auto peer = box.socket().remote_endpoint(error);
+    return error ? "gone" : peer.address().to_string();
+}
+
 /// What to say to a request that cannot be parsed.
 http_response refusal(error_code why)
 {
@@ -142,6 +149,7 @@ asio::awaitable<void, executor> http_connection::serve(std::shared_ptr<outbox> b
                                                                        home.limits_.outbox_bytes);
                 home.connections_[box.get()].websocket = upgraded;
                 home.probe_.upgraded();
+                home.log_.debug("websocket opened", {{"client", client_of(*box)}, {"websockets", home.connections_.size()}});
                 auto ended = [&home, box] {
                     home.probe_.websocket_closed();
                     home.forget(*box);

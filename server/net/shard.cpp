@@ -64,7 +64,10 @@ shard::~shard()
     stop();
     if (thread_.joinable())
         thread_.join();
-    // Connections refer to the hub, and pending handlers to connections.
+    // Sessions refer to the hub, and handlers that are still pending in io_, which outlives it, hold connections.
+    for (auto &[address, one] : connections_)
+        if (one.websocket)
+            one.websocket->abandon();
     connections_.clear();
 }
 

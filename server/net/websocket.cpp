@@ -64,6 +64,12 @@ void websocket_connection::refuse(const request &upgrade, close_code code, std::
     });
 }
 
+void websocket_connection::abandon()
+{
+    ended_ = nullptr;
+    session_.reset();
+}
+
 void websocket_connection::broken()
 {
     if (!busy_)

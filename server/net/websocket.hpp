@@ -32,6 +32,8 @@ class websocket_connection : public output, public std::enable_shared_from_this<
     void accept(const request &upgrade, event_hub &hub, std::string token, std::function<void()> ended);
     /// Answers the upgrade and closes at once.
     void refuse(const request &upgrade, close_code code, std::string reason, std::function<void()> ended);
+    /// Lets go of the session: the hub is about to end.
+    void abandon();
     /// The outbox is broken: ends now if no read is pending that would find out.
     void broken();
 

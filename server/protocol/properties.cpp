@@ -19,6 +19,9 @@ constexpr std::array<std::string_view, 6> attribute_names{
 constexpr std::string_view truncated_mark = R"("truncated":true)";
 /// What the keys, commas and brackets of two full sets of attributes take, and the mark.
 constexpr std::size_t attributes_overhead = 400;
+/// Values nested deeper than this are not passed on: Python's parser, for one, gives up at 1,000 levels, and anybody may
+/// post a row.
+constexpr std::size_t max_depth = 200;
 /// JSON made from YAML may be this long before it is cut down.
 constexpr std::size_t max_yaml_json = 8 * max_yaml_bytes;
 
@@ -33,6 +36,8 @@ struct outline {
     json_token kind = json_token::error; ///< of the whole text
     bool irregular = false;
     bool has_text = false;
+    bool too_deep = false; ///< somewhere in the whole
+    bool cut = false;      ///< an attribute is null because it was too deep
     std::string_view whole, text;
     attributes before, after; ///< old_attributes, new_attributes
 };
@@ -49,8 +54,9 @@ class outliner {
         const auto kind = scanner_.next();
         const auto begin = scanner_.begin();
         made.irregular = scanner_.irregular();
-        const bool good = kind == json_token::object_begin ? members(made) : scanner_.skip(kind, depth_);
+        const bool good = kind == json_token::object_begin ? members(made) : scanner_.skip(kind, deepest_);
         made.whole = json_.substr(begin, scanner_.end() - begin);
+        made.too_deep = deepest_ > max_depth;
         if (good && scanner_.next() == json_token::end)
             made.kind = kind;
         return made;
@@ -76,7 +82,7 @@ class outliner {
                 if (!attribute_members(*set, into))
                     return false;
             } else {
-                if (!scanner_.skip(kind, depth_))
+                if (!scanner_.skip(kind, deepest_))
                     return false;
                 into.irregular |= scanner_.irregular();
             }
@@ -99,19 +105,24 @@ class outliner {
                                                   [key](auto one) { return json_string_is(key, one); });
             const auto kind = scanner_.next();
             const auto begin = scanner_.begin();
-            if (!scanner_.skip(kind, depth_))
+            std::size_t depth = 0;
+            if (!scanner_.skip(kind, depth))
                 return false;
+            deepest_ = std::max(deepest_, depth);
             whole.irregular |= scanner_.irregular();
-            if (name != attribute_names.end())
-                into.values[static_cast<std::size_t>(name - attribute_names.begin())] =
-                    json_.substr(begin, scanner_.end() - begin);
+            if (name == attribute_names.end())
+                continue;
+            const bool deep = depth > max_depth;
+            whole.cut |= deep;
+            into.values[static_cast<std::size_t>(name - attribute_names.begin())] =
+                deep ? "null" : json_.substr(begin, scanner_.end() - begin);
         }
         return true;
     }
 
     std::string_view json_;
     json_scanner scanner_;
-    std::size_t depth_ = 0;
+    std::size_t deepest_ = 0;
 };
 
 /// Appends a JSON string, or as much of it as `room` bytes hold: never half a character or half an escape.
@@ -141,7 +152,7 @@ void append_cut(std::string &into, std::string_view string, std::size_t room) {
 }
 
 properties_outcome append_with_text(const outline &of, std::size_t max_bytes, std::string &into) {
-    if (of.whole.size() <= max_bytes) {
+    if (of.whole.size() <= max_bytes && !of.too_deep) {
         into.append(of.whole);
         return properties_outcome::complete;
     }
@@ -149,13 +160,13 @@ properties_outcome append_with_text(const outline &of, std::size_t max_bytes, st
     auto after = of.whole.substr(before.size() + of.text.size());
     after.remove_suffix(1);
     const auto others = before.size() + after.size() + truncated_mark.size() + sizeof ",}";
-    const bool keep_others = others <= max_bytes / 2;
+    const bool keep_others = others <= max_bytes / 2 && !of.too_deep;
     const auto room = max_bytes - (keep_others ? others : truncated_mark.size() + sizeof R"({"text":,})");
     into.append(keep_others ? before : R"({"text":)");
     if (of.text.front() == '"')
         append_cut(into, of.text, room);
     else
-        into.append(of.text.size() <= room ? of.text : "null");
+        into.append(of.text.size() <= room && !of.too_deep ? of.text : "null");
     if (keep_others)
         into.append(after);
     into.append(",").append(truncated_mark).append("}");
@@ -193,10 +204,11 @@ properties_outcome append_reduced(const outline &of, std::size_t max_bytes, std:
     into.push_back('{');
     append_attributes(into, "new_attributes", of.after, room);
     append_attributes(into, "old_attributes", of.before, room);
-    if (!fits)
+    const bool cut = !fits || of.cut;
+    if (cut)
         into.append(into.back() == '{' ? "" : ",").append(truncated_mark);
     into.push_back('}');
-    return fits ? properties_outcome::complete : properties_outcome::truncated;
+    return cut ? properties_outcome::truncated : properties_outcome::complete;
 }
 
 /// Whether a string found where an object should be is tried as the text of one.

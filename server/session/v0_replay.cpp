@@ -32,15 +32,25 @@ void v0_session::advance_replay(replay &now)
     if (!std::exchange(now.looked_up, true)) {
         reread_.clear();
         reread_end_ = 0;
-        if (const auto place = hub_.journal().find(now.after)) {
-            now.next = *place + 1;
-            now.end = cursor_;
-            now.of->replayed_from = now.next;
+        if (resume_in_journal(now))
             return;
-        }
         now.scan = log_scan{.after = now.after};
     }
     ask_scan(now);
+}
+
+bool v0_session::resume_in_journal(replay &now)
+{
+    const auto place = hub_.journal().find(now.after);
+    if (!place)
+        return false;
+    now.scan.reset();
+    now.next = *place + 1;
+    now.end = cursor_;
+    now.of->replayed_from = now.next;
+    // It may have come into the journal after the subscription was made: what is before it is not owed.
+    now.of->since = std::max(now.of->since, now.next);
+    return true;
 }
 
 void v0_session::ask_scan(replay &now)
@@ -65,6 +75,9 @@ void v0_session::ask_scan(replay &now)
 
 void v0_session::send_scanned(replay &now, const log_rows &read)
 {
+    // A client that learned of its id elsewhere may ask before the feed has it; after the barrier it has.
+    if (now.scan->first && resume_in_journal(now))
+        return;
     std::uint64_t sent = 0;
     for (const auto &row : read.rows) {
         const auto what = hub_.event_of(*row);

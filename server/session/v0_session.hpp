@@ -70,6 +70,8 @@ class v0_session : public std::enable_shared_from_this<v0_session> {
     void settle_floating();
     void work();
     void advance_replay(replay &now);
+    /// Begins behind `after`, if the journal has it.
+    [[nodiscard]] bool resume_in_journal(replay &now);
     void ask_scan(replay &now);
     void send_scanned(replay &now, const log_rows &read);
     /// Walks the journal from `next` to `end`, as far as there is room, rows and patience.

@@ -160,3 +160,14 @@ TEST_CASE("properties: whatever the bytes, what is sent is valid and fits") {
     }
     CHECK(sent > 1'000);
 }
+
+TEST_CASE("values that nest too deep for clients are left out, and the event says so") {
+    const auto deep = repeat("[", 1'000) + repeat("]", 1'000);
+    CHECK(reduced(R"({"new_attributes":{"name":)" + deep + R"(,"state":"Queued"}})") ==
+          R"({"new_attributes":{"name":null,"state":"Queued"},"truncated":true})");
+    CHECK(reduced(R"({"text":"x","a":)" + deep + "}") == R"({"text":"x","truncated":true})");
+    CHECK(reduced(R"({"text":)" + deep + "}") == R"({"text":null,"truncated":true})");
+    const auto deep_but_good = repeat("[", 150) + repeat("]", 150);
+    CHECK(reduced(R"({"new_attributes":{"name":)" + deep_but_good + "}}") ==
+          R"({"new_attributes":{"name":)" + deep_but_good + "}}");
+}
