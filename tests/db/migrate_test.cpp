@@ -1,8 +1,7 @@
 #include "db/migrate.hpp"
 
 #include "db/migrate_error.hpp"
-#include "tests/db/cluster.hpp"
-#include "tests/support/captured_log.hpp"
+#include "tests/db/site.hpp"
 
 #include <doctest/doctest.h>
 #include <filesystem>
@@ -29,37 +28,6 @@ std::string complaint(Function &&call) {
     }
     return {};
 }
-
-bool has(const std::string &text, const std::string &piece) {
-    return text.find(piece) != std::string::npos;
-}
-
-/// A database, and the migrator of its owner (or another role).
-struct site {
-    explicit site(const std::string &role = "arvados", lock_patience patience = {})
-        : name(new_database())
-        , owner(cluster().connection(name, "arvados"))
-        , superuser(cluster().connection(name))
-        , migrate(cluster().connection(name, role), migrations_directory(), log.log(), patience) {}
-
-    pqxx::result sql(const std::string &statement) {
-        pqxx::nontransaction work(superuser);
-        return work.exec(statement);
-    }
-    std::string ask(const std::string &question) {
-        const auto answer = sql(question);
-        return answer.empty() ? std::string("no row") : answer[0][0].as<std::string>("null");
-    }
-    std::string identity(const std::string &table) {
-        return ask("select relreplident from pg_class where oid = 'public." + table + "'::regclass");
-    }
-
-    captured_log log;
-    std::string name;
-    pqxx::connection owner;
-    pqxx::connection superuser;
-    migrator migrate;
-};
 
 /// A copy of the migrations that a test may spoil.
 struct spoiled_migrations {
@@ -325,133 +293,4 @@ TEST_CASE("two at the same time wait for each other") {
     both.clear();
     CHECK(at.migrate.status().complete());
     CHECK(at.ask("select count(*) from walcast.migrations") == "4");
-}
-
-TEST_CASE("walcast_relay may read what the relay needs and nothing else") {
-    site at("postgres");
-    at.migrate.up();
-    CHECK(at.ask("select rolcanlogin::text || rolreplication::text || rolsuper::text from pg_roles"
-                 " where rolname = 'walcast_relay'") == "falsetruefalse");
-    const auto as_relay = [&](const std::string &statement) {
-        pqxx::work work(at.superuser);
-        work.exec("set local role walcast_relay");
-        work.exec(statement);
-    };
-    for (const std::string fine :
-         {"select * from logs", "select * from materialized_permissions",
-          "select uuid, api_token from api_client_authorizations",
-          "select uuid, manifest_text from collections", "select state, runtime_token from containers",
-          "select name from container_requests", "select uuid from credentials",
-          "select * from walcast.tables", "select walcast.publish('message/a', '1')", "listen logs"})
-        CHECK_NOTHROW_MESSAGE(as_relay(fine), fine);
-    for (const std::string refused :
-         {"select secret_mounts from containers", "select * from container_requests",
-          "select secret from credentials", "select last_used_by_ip_address from api_client_authorizations",
-          "delete from logs", "update users set is_admin = true", "insert into frozen_groups values ('x')",
-          "select * from container_ports", "create table walcast.mine ()", "select walcast.cover_step()"})
-        CHECK_THROWS_AS_MESSAGE(as_relay(refused), pqxx::insufficient_privilege, refused);
-    at.migrate.down();
-}
-
-TEST_CASE("the role is shared by the databases of a cluster") {
-    site first("postgres");
-    site second("postgres");
-    const auto there = [&] {
-        return first.ask("select count(*) from pg_roles where rolname = 'walcast_relay'");
-    };
-    first.migrate.up();
-    second.migrate.up();
-    CHECK(there() == "1");
-    SUBCASE("the one that made it leaves it to the other") {
-        first.migrate.down();
-        CHECK(there() == "1");
-        CHECK(has(first.log.text(), "needed in another database"));
-        CHECK(second.ask("select has_table_privilege('walcast_relay', 'logs', 'select')") == "t");
-        second.migrate.down();
-        CHECK(there() == "1"); // not made by this one
-        first.sql("drop role walcast_relay");
-    }
-    SUBCASE("the one that made it drops it as the last") {
-        second.migrate.down();
-        CHECK(there() == "1");
-        first.migrate.down();
-        CHECK(there() == "0");
-    }
-    SUBCASE("a role with members or a login stays") {
-        first.sql("create role relay_of_the_site login in role walcast_relay");
-        second.migrate.down();
-        first.migrate.down();
-        CHECK(there() == "1");
-        CHECK(has(first.log.text(), "in use as a login or has members"));
-        first.sql("drop role relay_of_the_site; drop role walcast_relay");
-    }
-}
-
-TEST_CASE("a role that may not create roles is told what to do, and can do without") {
-    site at;
-    const auto before = cluster().dump_schema(at.name);
-    at.migrate.up();
-    CAPTURE(at.log.text());
-    CHECK(has(at.log.text(), "as a superuser run \"create role walcast_relay nologin replication\"") !=
-          has(at.log.text(), "role walcast_relay has no REPLICATION"));
-    CHECK_NOTHROW(pqxx::nontransaction(at.owner).exec("select walcast.publish('message/a', '{}')"));
-    at.sql("create role walcast_relay nologin replication");
-    CHECK_FALSE(at.migrate.status().complete());
-    at.migrate.up();
-    CHECK(at.ask("select has_schema_privilege('walcast_relay', 'walcast', 'usage')") == "t");
-    CHECK(at.ask("select has_column_privilege('walcast_relay', 'api_client_authorizations', 'api_token', "
-                 "'select')") == "t");
-    at.migrate.down();
-    CHECK(first_difference(before, cluster().dump_schema(at.name)) == "");
-    at.sql("drop role walcast_relay");
-}
-
-TEST_CASE("publish() is a transactional message with topic and payload") {
-    site at;
-    at.migrate.up();
-    at.sql("select pg_create_logical_replication_slot('walcast_test', 'pgoutput')");
-    const auto publish = [&](const std::string &topic, const std::string &payload) {
-        pqxx::nontransaction work(at.owner);
-        return work.exec_params1("select walcast.publish($1, $2::jsonb)", topic, payload)[0]
-            .as<std::string>();
-    };
-    const auto where = publish("message/\"ü\"", R"({"b": [1, null], "a": "x"})");
-    {
-        pqxx::work work(at.owner);
-        work.exec("select walcast.publish('message/rolled-back', '1')");
-    }
-    pqxx::nontransaction(at.owner).exec("select walcast.publish('message/null', null)");
-    publish(std::string(255, 't'), '"' + std::string(100'000, 'p') + '"');
-    CHECK_THROWS_AS(publish("", "1"), pqxx::sql_error);
-    CHECK_THROWS_AS(publish(std::string(256, 't'), "1"), pqxx::sql_error);
-    CHECK_THROWS_AS(pqxx::nontransaction(at.owner).exec("select walcast.publish(null, '1')"),
-                    pqxx::sql_error);
-    at.sql("create role nobody_special login");
-    pqxx::connection nobody(cluster().connection(at.name, "nobody_special"));
-    CHECK_THROWS_AS(pqxx::nontransaction(nobody).exec("select walcast.publish('message/a', '1')"),
-                    pqxx::insufficient_privilege);
-
-    // pgoutput's Message: 'M', flags (1: transactional), LSN, prefix and a zero byte, length, content
-    const auto rows =
-        at.sql("select lsn::text, get_byte(data, 1), convert_from(substr(data, 11, 7), 'UTF8'),"
-               " convert_from(substr(data, 23), 'UTF8') from pg_logical_slot_get_binary_changes("
-               "'walcast_test', null, null, 'proto_version', '1', 'publication_names', 'walcast',"
-               " 'messages', 'true') where get_byte(data, 0) = ascii('M')");
-    REQUIRE(rows.size() == 3);
-    CHECK(rows[0][0].as<std::string>() == where);
-    CHECK(rows[0][1].as<int>() == 1);
-    CHECK(rows[0][2].as<std::string>() == "walcast");
-    CHECK(rows[0][3].as<std::string>() ==
-          R"({"topic":"message/\"ü\"","payload":{"a": "x", "b": [1, null]}})");
-    CHECK(rows[1][3].as<std::string>() == R"({"topic":"message/null","payload":null})");
-    CHECK(rows[2][3].as<std::string>().size() > 100'000);
-
-    at.sql("drop role nobody_special");
-    at.migrate.down();
-    CHECK(at.ask("select count(*) from pg_replication_slots where slot_name = 'walcast_test'") ==
-          "1"); // no right
-    CHECK(has(at.log.text(), "drop it as a superuser"));
-    migrator(cluster().connection(at.name), migrations_directory(), at.log.log()).up();
-    migrator(cluster().connection(at.name), migrations_directory(), at.log.log()).down();
-    CHECK(at.ask("select count(*) from pg_replication_slots where slot_name = 'walcast_test'") == "0");
 }
