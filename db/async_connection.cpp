@@ -21,8 +21,7 @@ struct clear_result {
 };
 using result_ptr = std::unique_ptr<PGresult, clear_result>;
 
-query_result copy_result(const PGresult *from)
-{
+query_result copy_result(const PGresult *from) {
     query_result made;
     switch (PQresultStatus(from)) {
     case PGRES_TUPLES_OK:
@@ -58,20 +57,16 @@ query_result copy_result(const PGresult *from)
 
 async_connection::async_connection(executor on)
     : descriptor_(on)
-    , timer_(on)
-{
-}
+    , timer_(on) {}
 
-async_connection::~async_connection()
-{
+async_connection::~async_connection() {
     if (buffer_)
         PQfreemem(buffer_);
     if (descriptor_.is_open())
         descriptor_.release();
 }
 
-void async_connection::watch()
-{
+void async_connection::watch() {
     const int socket = PQsocket(connection_.get());
     if (descriptor_.is_open() && descriptor_.native_handle() == socket)
         return;
@@ -82,13 +77,12 @@ void async_connection::watch()
     descriptor_.assign(socket);
 }
 
-std::string async_connection::last_error() const
-{
+std::string async_connection::last_error() const {
     return one_line(PQerrorMessage(connection_.get()));
 }
 
-async_connection::awaitable<void> async_connection::wait(descriptor::wait_type what, std::chrono::milliseconds limit)
-{
+async_connection::awaitable<void> async_connection::wait(descriptor::wait_type what,
+                                                         std::chrono::milliseconds limit) {
     expired_ = false;
     timer_.expires_after(limit);
     timer_.async_wait([this](boost::system::error_code error) {
@@ -104,8 +98,8 @@ async_connection::awaitable<void> async_connection::wait(descriptor::wait_type w
         throw connection_error("waiting for the socket: " + error.message());
 }
 
-async_connection::awaitable<void> async_connection::connect(std::string parameters, std::chrono::milliseconds limit)
-{
+async_connection::awaitable<void> async_connection::connect(std::string parameters,
+                                                            std::chrono::milliseconds limit) {
     connection_.reset(PQconnectStart(parameters.c_str()));
     if (!connection_)
         throw connection_error("out of memory");
@@ -115,7 +109,8 @@ async_connection::awaitable<void> async_connection::connect(std::string paramete
     auto next = PGRES_POLLING_WRITING; // as the manual says: behave as if it had returned this
     while (next != PGRES_POLLING_OK) {
         watch();
-        const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+        const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
+            deadline - std::chrono::steady_clock::now());
         if (left.count() <= 0)
             throw connection_error("no answer to the connection request");
         co_await wait(next == PGRES_POLLING_READING ? descriptor::wait_read : descriptor::wait_write, left);
@@ -128,8 +123,7 @@ async_connection::awaitable<void> async_connection::connect(std::string paramete
         throw connection_error(last_error());
 }
 
-async_connection::awaitable<void> async_connection::flush()
-{
+async_connection::awaitable<void> async_connection::flush() {
     for (;;) {
         const int left = PQflush(connection_.get());
         if (left == 0)
@@ -142,8 +136,7 @@ async_connection::awaitable<void> async_connection::flush()
     }
 }
 
-async_connection::awaitable<query_result> async_connection::query(std::string text)
-{
+async_connection::awaitable<query_result> async_connection::query(std::string text) {
     if (PQsendQuery(connection_.get(), text.c_str()) == 0)
         throw connection_error(last_error());
     co_await flush();
@@ -168,14 +161,12 @@ async_connection::awaitable<query_result> async_connection::query(std::string te
     co_return std::move(*first);
 }
 
-void async_connection::consume_input()
-{
+void async_connection::consume_input() {
     if (PQconsumeInput(connection_.get()) == 0)
         throw connection_error(last_error());
 }
 
-async_connection::copy_state async_connection::next(std::string_view &message)
-{
+async_connection::copy_state async_connection::next(std::string_view &message) {
     if (buffer_)
         PQfreemem(std::exchange(buffer_, nullptr));
     const int size = PQgetCopyData(connection_.get(), &buffer_, 1);
@@ -186,8 +177,7 @@ async_connection::copy_state async_connection::next(std::string_view &message)
     return size == 0 ? copy_state::nothing_yet : copy_state::ended;
 }
 
-std::string async_connection::end_reason()
-{
+std::string async_connection::end_reason() {
     const result_ptr result(PQgetResult(connection_.get()));
     if (result && PQresultStatus(result.get()) == PGRES_FATAL_ERROR)
         return copy_result(result.get()).message;
@@ -195,20 +185,17 @@ std::string async_connection::end_reason()
     return error.empty() ? "the server ended the stream" : error;
 }
 
-async_connection::awaitable<void> async_connection::send(std::string_view message)
-{
+async_connection::awaitable<void> async_connection::send(std::string_view message) {
     if (PQputCopyData(connection_.get(), message.data(), static_cast<int>(message.size())) != 1)
         throw connection_error(last_error());
     co_await flush();
 }
 
-async_connection::awaitable<void> async_connection::wait_readable(std::chrono::milliseconds limit)
-{
+async_connection::awaitable<void> async_connection::wait_readable(std::chrono::milliseconds limit) {
     co_await wait(descriptor::wait_read, limit);
 }
 
-void async_connection::interrupt()
-{
+void async_connection::interrupt() {
     if (descriptor_.is_open())
         descriptor_.cancel();
 }

@@ -23,8 +23,8 @@ class connection_error : public std::runtime_error {
 
 /// A libpq connection driven by Asio readiness: what libpqxx cannot do, being without a replication protocol.
 ///
-/// Owned by one coroutine at a time, on one io_context. The descriptor belongs to libpq; Asio only watches it. Every
-/// wait ends early, with an error, when interrupt() is called.
+/// Owned by one coroutine at a time, on one io_context. The descriptor belongs to libpq; Asio only watches
+/// it. Every wait ends early, with an error, when interrupt() is called.
 class async_connection {
   public:
     using executor = boost::asio::io_context::executor_type;
@@ -71,7 +71,8 @@ class async_connection {
 
     std::unique_ptr<PGconn, finish> connection_;
     descriptor descriptor_; ///< watches PQsocket(connection_); released, never closed
-    boost::asio::basic_waitable_timer<std::chrono::steady_clock, boost::asio::wait_traits<std::chrono::steady_clock>, executor>
+    boost::asio::basic_waitable_timer<std::chrono::steady_clock,
+                                      boost::asio::wait_traits<std::chrono::steady_clock>, executor>
         timer_;
     char *buffer_ = nullptr; ///< the message last returned
     bool expired_ = false;

@@ -5,8 +5,7 @@
 
 namespace walcast {
 
-bool id_set::insert(std::int64_t id)
-{
+bool id_set::insert(std::int64_t id) {
     greatest_ = std::max(greatest_, id);
     auto after = runs_.upper_bound(id);
     const auto before = after == runs_.begin() ? runs_.end() : std::prev(after);
@@ -24,14 +23,12 @@ bool id_set::insert(std::int64_t id)
     return true;
 }
 
-bool id_set::contains(std::int64_t id) const
-{
+bool id_set::contains(std::int64_t id) const {
     const auto after = runs_.upper_bound(id);
     return after != runs_.begin() && id <= std::prev(after)->second;
 }
 
-void id_set::forget(std::int64_t floor)
-{
+void id_set::forget(std::int64_t floor) {
     while (!runs_.empty() && runs_.begin()->first <= floor) {
         const auto last = runs_.begin()->second;
         runs_.erase(runs_.begin());

@@ -23,8 +23,8 @@ using namespace std::chrono_literals;
 
 namespace {
 
-/// How far back ids are remembered: a row that is committed when this many others have got later ids, and while we are
-/// disconnected, would be missed.
+/// How far back ids are remembered: a row that is committed when this many others have got later ids, and
+/// while we are disconnected, would be missed.
 constexpr std::int64_t looked_back_ids = 200'000;
 /// Rows read at a time.
 constexpr std::size_t fetch_rows = 500;
@@ -40,12 +40,9 @@ class id_receiver : public pqxx::notification_receiver {
   public:
     id_receiver(pqxx::connection_base &on, logger &log)
         : notification_receiver(on, "logs")
-        , log_(log)
-    {
-    }
+        , log_(log) {}
 
-    void operator()(const std::string &payload, int) override
-    {
+    void operator()(const std::string &payload, int) override {
         std::int64_t id = 0;
         const auto [end, error] = std::from_chars(payload.data(), payload.data() + payload.size(), id);
         if (error == std::errc() && end == payload.data() + payload.size())
@@ -60,8 +57,7 @@ class id_receiver : public pqxx::notification_receiver {
     logger &log_;
 };
 
-lsn log_end(pqxx::connection_base &on)
-{
+lsn log_end(pqxx::connection_base &on) {
     pqxx::read_transaction in(on);
     const auto text = in.exec1("SELECT pg_catalog.pg_current_wal_insert_lsn()::text")[0].as<std::string>();
     in.commit();
@@ -70,13 +66,13 @@ lsn log_end(pqxx::connection_base &on)
 
 } // namespace
 
-listen_source::listen_source(listen_options options, batch_sink sink, std::function<bool()> overloaded, logger &log)
+listen_source::listen_source(listen_options options, batch_sink sink, std::function<bool()> overloaded,
+                             logger &log)
     : options_(std::move(options))
     , sink_(std::move(sink))
     , overloaded_(std::move(overloaded))
     , log_(log)
-    , wake_fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK))
-{
+    , wake_fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
     if (wake_fd_ < 0)
         throw std::system_error(errno, std::generic_category(), "eventfd");
     status_.kind = "listener";
@@ -84,22 +80,19 @@ listen_source::listen_source(listen_options options, batch_sink sink, std::funct
     status_.state = "connecting";
 }
 
-listen_source::~listen_source()
-{
+listen_source::~listen_source() {
     stop();
     ::close(wake_fd_);
 }
 
-void listen_source::start()
-{
+void listen_source::start() {
     thread_ = std::thread([this] {
         ::pthread_setname_np(::pthread_self(), "walcast-listen");
         run();
     });
 }
 
-void listen_source::stop()
-{
+void listen_source::stop() {
     if (!thread_.joinable())
         return;
     stopping_ = true;
@@ -107,35 +100,30 @@ void listen_source::stop()
     thread_.join();
 }
 
-void listen_source::wake() const
-{
+void listen_source::wake() const {
     const std::uint64_t one = 1;
     [[maybe_unused]] const auto written = ::write(wake_fd_, &one, sizeof one);
 }
 
-void listen_source::request_position(lsn target)
-{
+void listen_source::request_position(lsn target) {
     auto known = target_.load();
     while (known < target.value && !target_.compare_exchange_weak(known, target.value)) {
     }
     wake();
 }
 
-source_status listen_source::status() const
-{
+source_status listen_source::status() const {
     const std::scoped_lock lock(status_mutex_);
     return status_;
 }
 
-void listen_source::report(std::string state, std::string problem)
-{
+void listen_source::report(std::string state, std::string problem) {
     const std::scoped_lock lock(status_mutex_);
     status_.state = std::move(state);
     status_.problem = std::move(problem);
 }
 
-void listen_source::run()
-{
+void listen_source::run() {
     backoff patience(100ms, 10s);
     while (!stopping_) {
         const auto began = std::chrono::steady_clock::now();
@@ -166,8 +154,7 @@ void listen_source::run()
     report("stopped");
 }
 
-void listen_source::listen()
-{
+void listen_source::listen() {
     const auto opened = open_connection(options_.connection + socket_parameters);
     auto &connection = *opened;
     id_receiver receiver(connection, log_);
@@ -191,8 +178,7 @@ void listen_source::listen()
     }
 }
 
-bool listen_source::wait(int socket)
-{
+bool listen_source::wait(int socket) {
     if (socket < 0)
         throw std::runtime_error("the connection is closed");
     pollfd watched[] = {{socket, POLLIN, 0}, {wake_fd_, POLLIN, 0}};
@@ -203,9 +189,9 @@ bool listen_source::wait(int socket)
     return ready > 0 && (watched[0].revents & (POLLHUP | POLLERR)) == 0 && (watched[0].revents & POLLIN) == 0;
 }
 
-void listen_source::scan(pqxx::connection_base &on, bool first)
-{
-    // Read before the scan's snapshot: what a query with an earlier end of the log could see, the scan sees too.
+void listen_source::scan(pqxx::connection_base &on, bool first) {
+    // Read before the scan's snapshot: what a query with an earlier end of the log could see, the scan sees
+    // too.
     const auto as_of = log_end(on);
     std::vector<std::int64_t> missed;
     {
@@ -230,8 +216,7 @@ void listen_source::scan(pqxx::connection_base &on, bool first)
     hand_over(std::move(next));
 }
 
-void listen_source::fetch(pqxx::connection_base &on, const std::vector<std::int64_t> &ids)
-{
+void listen_source::fetch(pqxx::connection_base &on, const std::vector<std::int64_t> &ids) {
     for (std::size_t at = 0; at < ids.size(); at += fetch_rows) {
         std::vector<std::int64_t> wanted;
         for (auto next = at; next < std::min(at + fetch_rows, ids.size()); ++next)
@@ -240,8 +225,8 @@ void listen_source::fetch(pqxx::connection_base &on, const std::vector<std::int6
         if (wanted.empty())
             continue;
         pqxx::read_transaction in(on);
-        const auto rows = in.exec(
-            fmt::format("SELECT {} FROM logs WHERE id = ANY ('{}'::bigint[])", logs_columns, array_literal(wanted)));
+        const auto rows = in.exec(fmt::format("SELECT {} FROM logs WHERE id = ANY ('{}'::bigint[])",
+                                              logs_columns, array_literal(wanted)));
         in.commit();
         std::unordered_map<std::int64_t, pqxx::row> by_id;
         for (const auto &row : rows)
@@ -263,8 +248,7 @@ void listen_source::fetch(pqxx::connection_base &on, const std::vector<std::int6
     seen_.forget(seen_.greatest() - looked_back_ids);
 }
 
-void listen_source::hand_over(batch next)
-{
+void listen_source::hand_over(batch next) {
     const auto count = next.transactions.size();
     const auto decoded = next.decoded;
     sink_(std::move(next));

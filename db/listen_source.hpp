@@ -21,11 +21,12 @@ struct listen_options {
 
 /// The source for databases that cannot be read through a slot: LISTEN on `logs`, and one SELECT per wake-up.
 ///
-/// A blocking thread: wait for the socket, take all notifications that are there, read their rows at once, hand them over
-/// in the order of the notifications, which is that of the commits. PostgreSQL sends no notification to who is not
-/// connected, so after a reconnect the table is scanned for rows that were never handed over, ids that are lower than
-/// those already seen included: a row gets its id long before it is committed.
-/// Positions are made up (there are none in notifications): they count up from the log's end at the last scan.
+/// A blocking thread: wait for the socket, take all notifications that are there, read their rows at once,
+/// hand them over in the order of the notifications, which is that of the commits. PostgreSQL sends no
+/// notification to who is not connected, so after a reconnect the table is scanned for rows that were never
+/// handed over, ids that are lower than those already seen included: a row gets its id long before it is
+/// committed. Positions are made up (there are none in notifications): they count up from the log's end at
+/// the last scan.
 class listen_source : public source {
   public:
     listen_source(listen_options options, batch_sink sink, std::function<bool()> overloaded, logger &log);
@@ -44,7 +45,8 @@ class listen_source : public source {
     /// Waits until the database or wake() has something; false if the connection must be checked.
     bool wait(int socket);
     void wake() const;
-    /// Hands over every row above the floor that was not handed over; with `first` notes them as past instead.
+    /// Hands over every row above the floor that was not handed over; with `first` notes them as past
+    /// instead.
     void scan(pqxx::connection_base &on, bool first);
     void fetch(pqxx::connection_base &on, const std::vector<std::int64_t> &ids);
     void hand_over(batch next);

@@ -14,14 +14,13 @@ namespace {
 /// A page may not hold more properties than this: rows can be many megabytes each.
 constexpr std::size_t page_bytes = std::size_t{8} << 20;
 
-lsn read_log_end(pqxx::transaction_base &in)
-{
-    return parse_lsn(in.exec1("SELECT pg_catalog.pg_current_wal_insert_lsn()::text")[0].as<std::string>()).value_or(lsn{});
+lsn read_log_end(pqxx::transaction_base &in) {
+    return parse_lsn(in.exec1("SELECT pg_catalog.pg_current_wal_insert_lsn()::text")[0].as<std::string>())
+        .value_or(lsn{});
 }
 
 /// Row by row up to the page's bytes; true if all were taken.
-bool take_rows(const pqxx::result &from, log_page &into)
-{
+bool take_rows(const pqxx::result &from, log_page &into) {
     std::size_t bytes = 0;
     for (const auto &row : from) {
         if (bytes > page_bytes)
@@ -35,8 +34,7 @@ bool take_rows(const pqxx::result &from, log_page &into)
 
 } // namespace
 
-log_page read_logs(pqxx::connection_base &on, const std::vector<std::int64_t> &ids)
-{
+log_page read_logs(pqxx::connection_base &on, const std::vector<std::int64_t> &ids) {
     pqxx::read_transaction in(on);
     log_page page;
     take_rows(in.exec(fmt::format("SELECT {} FROM logs WHERE id = ANY ('{}'::bigint[])"
@@ -48,26 +46,28 @@ log_page read_logs(pqxx::connection_base &on, const std::vector<std::int64_t> &i
     return page;
 }
 
-log_page scan_logs(pqxx::connection_base &on, std::int64_t after, std::int64_t window_us, std::uint32_t limit)
-{
+log_page scan_logs(pqxx::connection_base &on, std::int64_t after, std::int64_t window_us,
+                   std::uint32_t limit) {
     // One snapshot for all three queries, and the end of the log is read after it was taken.
     pqxx::transaction<pqxx::repeatable_read> in(on);
     log_page page;
-    page.exists = in.exec1(fmt::format("SELECT EXISTS (SELECT FROM logs WHERE id = {})", after))[0].as<bool>();
+    page.exists =
+        in.exec1(fmt::format("SELECT EXISTS (SELECT FROM logs WHERE id = {})", after))[0].as<bool>();
     page.last = after;
     if (window_us > 0) {
         // By the index on created_at; ids and creation times rise together but for the order of commits.
-        const auto first = in.exec1(fmt::format(
-            "SELECT min(id) FROM logs WHERE created_at >= (statement_timestamp() - interval '{} microseconds')"
-            " AT TIME ZONE 'UTC'",
-            window_us))[0];
+        const auto first = in.exec1(fmt::format("SELECT min(id) FROM logs WHERE created_at >= "
+                                                "(statement_timestamp() - interval '{} microseconds')"
+                                                " AT TIME ZONE 'UTC'",
+                                                window_us))[0];
         if (first.is_null())
-            page.last = std::max(page.last, in.exec1("SELECT coalesce(max(id), 0) FROM logs")[0].as<std::int64_t>());
+            page.last =
+                std::max(page.last, in.exec1("SELECT coalesce(max(id), 0) FROM logs")[0].as<std::int64_t>());
         else
             page.last = std::max(page.last, first.as<std::int64_t>() - 1);
     }
-    const auto found = in.exec(
-        fmt::format("SELECT {} FROM logs WHERE id > {} ORDER BY id LIMIT {}", logs_columns, page.last, limit));
+    const auto found = in.exec(fmt::format("SELECT {} FROM logs WHERE id > {} ORDER BY id LIMIT {}",
+                                           logs_columns, page.last, limit));
     page.more = !take_rows(found, page) || found.size() >= limit;
     page.as_of = read_log_end(in);
     in.commit();

@@ -20,8 +20,8 @@ struct log_page {
 /// The rows with these ids that still exist, in the order of `ids`.
 [[nodiscard]] log_page read_logs(pqxx::connection_base &on, const std::vector<std::int64_t> &ids);
 
-/// Rows with ids over `after`, in the order of ids. With `window_us` not zero only from the first id that was created
-/// so recently on: that bounds what a client that asks for everything costs.
+/// Rows with ids over `after`, in the order of ids. With `window_us` not zero only from the first id that was
+/// created so recently on: that bounds what a client that asks for everything costs.
 [[nodiscard]] log_page scan_logs(pqxx::connection_base &on, std::int64_t after, std::int64_t window_us,
                                  std::uint32_t limit);
 

@@ -2,24 +2,22 @@
 
 namespace walcast {
 
-const relation_ptr &logs_relation()
-{
-    static const relation_ptr shape = std::make_shared<relation>(
-        0, "public", "logs", 'd',
-        std::vector<column>{{"id", pg_type::int8, -1, true},
-                            {"uuid", pg_type::varchar},
-                            {"owner_uuid", pg_type::varchar},
-                            {"object_uuid", pg_type::varchar},
-                            {"object_owner_uuid", pg_type::varchar},
-                            {"event_type", pg_type::varchar},
-                            {"event_at", pg_type::timestamp},
-                            {"created_at", pg_type::timestamp},
-                            {"properties", pg_type::text}});
+const relation_ptr &logs_relation() {
+    static const relation_ptr shape =
+        std::make_shared<relation>(0, "public", "logs", 'd',
+                                   std::vector<column>{{"id", pg_type::int8, -1, true},
+                                                       {"uuid", pg_type::varchar},
+                                                       {"owner_uuid", pg_type::varchar},
+                                                       {"object_uuid", pg_type::varchar},
+                                                       {"object_owner_uuid", pg_type::varchar},
+                                                       {"event_type", pg_type::varchar},
+                                                       {"event_at", pg_type::timestamp},
+                                                       {"created_at", pg_type::timestamp},
+                                                       {"properties", pg_type::text}});
     return shape;
 }
 
-transaction_ptr to_transaction(const pqxx::row &of, lsn commit, std::int64_t at_us)
-{
+transaction_ptr to_transaction(const pqxx::row &of, lsn commit, std::int64_t at_us) {
     transaction_builder builder;
     builder.begin(0, commit, at_us);
     builder.add(change_kind::insert, logs_relation());

@@ -8,8 +8,8 @@
 
 namespace walcast {
 
-/// The columns of `logs` that leave the database, in the order of logs_relation(): the select list of every query that
-/// reads events. (What replication sends is decided by the publication.)
+/// The columns of `logs` that leave the database, in the order of logs_relation(): the select list of every
+/// query that reads events. (What replication sends is decided by the publication.)
 inline constexpr std::string_view logs_columns =
     "id, uuid, owner_uuid, object_uuid, object_owner_uuid, event_type, event_at, created_at, properties";
 
@@ -21,8 +21,7 @@ inline constexpr std::string_view logs_columns =
 
 /// `{1,2,3}`: an int8[] as PostgreSQL reads it.
 template <class Range>
-[[nodiscard]] std::string array_literal(const Range &ids)
-{
+[[nodiscard]] std::string array_literal(const Range &ids) {
     std::string made = "{";
     for (const auto id : ids) {
         if (made.size() > 1)

@@ -13,8 +13,7 @@ using namespace std::chrono_literals;
 
 query_pool::query_pool(std::string connection, unsigned threads, logger &log)
     : connection_(std::move(connection))
-    , log_(log)
-{
+    , log_(log) {
     for (unsigned at = 0; at < threads; ++at)
         threads_.emplace_back([this] {
             ::pthread_setname_np(::pthread_self(), "walcast-query");
@@ -22,27 +21,23 @@ query_pool::query_pool(std::string connection, unsigned threads, logger &log)
         });
 }
 
-query_pool::~query_pool()
-{
+query_pool::~query_pool() {
     stop();
 }
 
-void query_pool::submit(job run, std::function<void()> failed)
-{
+void query_pool::submit(job run, std::function<void()> failed) {
     const std::scoped_lock lock(mutex_);
     jobs_.push_back({std::move(run), [failed = std::move(failed)](const std::string &) { failed(); }, false});
     wake_.notify_one();
 }
 
-void query_pool::submit_once(job run, std::function<void(std::string)> failed)
-{
+void query_pool::submit_once(job run, std::function<void(std::string)> failed) {
     const std::scoped_lock lock(mutex_);
     jobs_.push_front({std::move(run), std::move(failed), true});
     wake_.notify_one();
 }
 
-void query_pool::stop()
-{
+void query_pool::stop() {
     {
         const std::scoped_lock lock(mutex_);
         stopping_ = true;
@@ -54,14 +49,12 @@ void query_pool::stop()
             thread.join();
 }
 
-query_pool::usage query_pool::connections() const
-{
+query_pool::usage query_pool::connections() const {
     const std::scoped_lock lock(mutex_);
     return usage_;
 }
 
-void query_pool::work()
-{
+void query_pool::work() {
     std::unique_ptr<pqxx::connection> connection;
     backoff patience(50ms, 2s);
     std::unique_lock lock(mutex_);

@@ -17,9 +17,9 @@ namespace walcast {
 
 /// A few threads, each with a libpqxx connection of its own, that run blocking queries for others.
 ///
-/// A job whose connection breaks is tried again, with back-off, until it succeeds: a database that is away delays
-/// answers and fails none. A job that fails for another reason (an SQL error) is logged and answered by its `failed`.
-/// Jobs still queued at stop() are dropped.
+/// A job whose connection breaks is tried again, with back-off, until it succeeds: a database that is away
+/// delays answers and fails none. A job that fails for another reason (an SQL error) is logged and answered
+/// by its `failed`. Jobs still queued at stop() are dropped.
 class query_pool {
   public:
     using job = std::function<void(pqxx::connection_base &)>;
@@ -31,7 +31,8 @@ class query_pool {
 
     /// From any thread. `run` answers from a thread of the pool.
     void submit(job run, std::function<void()> failed);
-    /// Runs at most once: an answer that is worth having now or not at all. `failed` gets the problem in one line.
+    /// Runs at most once: an answer that is worth having now or not at all. `failed` gets the problem in one
+    /// line.
     void submit_once(job run, std::function<void(std::string)> failed);
     void stop();
 

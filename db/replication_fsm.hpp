@@ -21,9 +21,9 @@ struct replication_settings {
 /// Why a conversation ended, and what to do about it.
 struct replication_failure {
     enum class remedy : std::uint8_t {
-        reconnect,    ///< try again, with back-off
+        reconnect,     ///< try again, with back-off
         wait_for_slot, ///< another process reads the slot: try again, quietly
-        give_up,      ///< it cannot work until somebody changes something: one clear line, then try now and then
+        give_up, ///< it cannot work until somebody changes something: one clear line, then try now and then
     };
     remedy what_to_do = remedy::reconnect;
     std::string why; ///< one line for people
@@ -38,12 +38,14 @@ struct query_result {
     std::string message;  ///< likewise, its primary line
 };
 
-/// The dialogue that leads a replication connection from "connected" to "streaming", as decisions without I/O:
+/// The dialogue that leads a replication connection from "connected" to "streaming", as decisions without
+/// I/O:
 ///
-///     connected → IDENTIFY_SYSTEM → look at the slot → (drop a lost one) → (create it) → START_REPLICATION → streaming
+///     connected → IDENTIFY_SYSTEM → look at the slot → (drop a lost one) → (create it) → START_REPLICATION →
+///     streaming
 ///
-/// The caller sends each query and hands in its result; after `streaming` the connection is in CopyBoth mode and
-/// replication_message takes over. One instance per connection.
+/// The caller sends each query and hands in its result; after `streaming` the connection is in CopyBoth mode
+/// and replication_message takes over. One instance per connection.
 class replication_fsm {
   public:
     struct send_query {
@@ -52,8 +54,8 @@ class replication_fsm {
     struct streaming {};
     using action = std::variant<send_query, streaming, replication_failure>;
 
-    /// `resume` is the end of the last transaction that was handed on; zero at the start of the process: then the slot
-    /// decides, and sends what was not confirmed.
+    /// `resume` is the end of the last transaction that was handed on; zero at the start of the process: then
+    /// the slot decides, and sends what was not confirmed.
     replication_fsm(replication_settings settings, lsn resume);
 
     [[nodiscard]] action connected();
@@ -72,7 +74,15 @@ class replication_fsm {
     [[nodiscard]] std::optional<std::uint64_t> slot_keep_bytes() const { return slot_keep_bytes_; }
 
   private:
-    enum class state : std::uint8_t { idle, identifying, inspecting, dropping, creating, starting, streaming };
+    enum class state : std::uint8_t {
+        idle,
+        identifying,
+        inspecting,
+        dropping,
+        creating,
+        starting,
+        streaming
+    };
 
     [[nodiscard]] action identified(const query_result &of);
     [[nodiscard]] action inspected(const query_result &of);
@@ -110,12 +120,14 @@ using replication_message = std::variant<xlog_data, keepalive>;
 
 /// 'r' standby status update: int64 written, int64 flushed, int64 applied, int64 now, byte: reply at once.
 ///
-/// `flushed` moves the slot, and is not remembered as ours when it is zero. That matters twice, because what we confirm
-/// lags behind what we have read on purpose: a server that shuts down waits for every sender whose `flushed` (if it is
-/// not zero, else `written`) is not at the end of the log, so a lagging one would hang the shutdown for ever; and with
-/// `synchronous_standby_names = '*'` a sender with a `flushed` counts as a synchronous standby and commits would wait for
-/// it. So updates have zero there, but for one that confirms, and the next follows at once.
-[[nodiscard]] std::string make_status_update(lsn received, lsn flushed, std::int64_t now_us, bool wants_reply);
+/// `flushed` moves the slot, and is not remembered as ours when it is zero. That matters twice, because what
+/// we confirm lags behind what we have read on purpose: a server that shuts down waits for every sender whose
+/// `flushed` (if it is not zero, else `written`) is not at the end of the log, so a lagging one would hang
+/// the shutdown for ever; and with `synchronous_standby_names = '*'` a sender with a `flushed` counts as a
+/// synchronous standby and commits would wait for it. So updates have zero there, but for one that confirms,
+/// and the next follows at once.
+[[nodiscard]] std::string make_status_update(lsn received, lsn flushed, std::int64_t now_us,
+                                             bool wants_reply);
 
 /// An identifier or a literal as SQL text.
 [[nodiscard]] std::string quote_identifier(std::string_view name);

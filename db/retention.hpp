@@ -7,11 +7,12 @@
 
 namespace walcast {
 
-/// Decides what may be confirmed to the slot: everything but the recent past, so that a relay that restarts finds the
-/// recent past in the slot again and refills its feed from it. Pure: fed with positions and times, sees no connection.
+/// Decides what may be confirmed to the slot: everything but the recent past, so that a relay that restarts
+/// finds the recent past in the slot again and refills its feed from it. Pure: fed with positions and times,
+/// sees no connection.
 ///
-/// The recent past is bounded by age and by bytes of WAL, whichever is reached first: a slot must never hold back more
-/// of the database's log than it is allowed. Remembers one mark per second of commits.
+/// The recent past is bounded by age and by bytes of WAL, whichever is reached first: a slot must never hold
+/// back more of the database's log than it is allowed. Remembers one mark per second of commits.
 class retention {
   public:
     struct limits {
@@ -20,22 +21,21 @@ class retention {
     };
 
     explicit retention(limits bounds)
-        : bounds_(bounds)
-    {
-    }
+        : bounds_(bounds) {}
 
     void bounds(limits to) { bounds_ = to; }
 
     /// A transaction ends at `end` and was committed at that time (microseconds since 1970). In commit order.
     void committed(lsn end, std::int64_t at_us);
 
-    /// The position to confirm, given how far has been decoded: what ended before the oldest transaction that is kept.
-    /// With nothing kept it is `decoded` itself, so an idle database is not held back. Never goes back.
+    /// The position to confirm, given how far has been decoded: what ended before the oldest transaction that
+    /// is kept. With nothing kept it is `decoded` itself, so an idle database is not held back. Never goes
+    /// back.
     [[nodiscard]] lsn confirm(lsn decoded, std::int64_t now_us);
 
   private:
     struct mark {
-        lsn end;          ///< of the last transaction of this second
+        lsn end;            ///< of the last transaction of this second
         std::int64_t at_us; ///< when the first of them was committed
     };
 

@@ -49,19 +49,16 @@ slot_source::slot_source(slot_options options, batch_sink sink, std::function<bo
                      pending_.bytes += next->footprint();
                      pending_.transactions.push_back(std::move(next));
                  })
-    , retention_(options_.keep)
-{
+    , retention_(options_.keep) {
     status_.kind = "slot";
     status_.state = "connecting";
 }
 
-slot_source::~slot_source()
-{
+slot_source::~slot_source() {
     stop();
 }
 
-void slot_source::start()
-{
+void slot_source::start() {
     asio::co_spawn(io_.get_executor(), run(), asio::detached);
     thread_ = std::thread([this] {
         ::pthread_setname_np(::pthread_self(), "walcast-slot");
@@ -69,8 +66,7 @@ void slot_source::start()
     });
 }
 
-void slot_source::stop()
-{
+void slot_source::stop() {
     if (!thread_.joinable())
         return;
     stopping_ = true;
@@ -78,8 +74,7 @@ void slot_source::stop()
     thread_.join();
 }
 
-void slot_source::resume()
-{
+void slot_source::resume() {
     asio::post(io_, [this] {
         timer_.cancel();
         if (connection_)
@@ -87,8 +82,7 @@ void slot_source::resume()
     });
 }
 
-void slot_source::request_position(lsn target)
-{
+void slot_source::request_position(lsn target) {
     asio::post(io_, [this, target] {
         target_ = std::max(target_, target);
         if (connection_)
@@ -96,33 +90,28 @@ void slot_source::request_position(lsn target)
     });
 }
 
-void slot_source::retain(retention::limits bounds)
-{
+void slot_source::retain(retention::limits bounds) {
     asio::post(io_, [this, bounds] { retention_.bounds(bounds); });
 }
 
-source_status slot_source::status() const
-{
+source_status slot_source::status() const {
     const std::scoped_lock lock(status_mutex_);
     return status_;
 }
 
-void slot_source::report(std::string state, std::string problem)
-{
+void slot_source::report(std::string state, std::string problem) {
     const std::scoped_lock lock(status_mutex_);
     status_.state = std::move(state);
     status_.problem = std::move(problem);
 }
 
-slot_source::awaitable<void> slot_source::pause(std::chrono::milliseconds delay)
-{
+slot_source::awaitable<void> slot_source::pause(std::chrono::milliseconds delay) {
     boost::system::error_code ignored;
     timer_.expires_after(delay);
     co_await timer_.async_wait(asio::redirect_error(use_awaitable, ignored));
 }
 
-slot_source::awaitable<void> slot_source::run()
-{
+slot_source::awaitable<void> slot_source::run() {
     backoff patience(100ms, 10s);
     while (!stopping_) {
         replication_failure failure;
@@ -155,13 +144,12 @@ slot_source::awaitable<void> slot_source::run()
     report("stopped");
 }
 
-slot_source::awaitable<replication_failure> slot_source::converse()
-{
+slot_source::awaitable<replication_failure> slot_source::converse() {
     async_connection connection(io_.get_executor());
     connection_ = &connection;
     co_await connection.connect(options_.connection + socket_parameters, connect_limit);
-    // A transaction that was handed on in part must come again from its start: then ask for everything after the one
-    // before it; the assembler leaves out what was handed on.
+    // A transaction that was handed on in part must come again from its start: then ask for everything after
+    // the one before it; the assembler leaves out what was handed on.
     const auto resume = assembler_.decoded();
     assembler_.begin_connection();
     replication_fsm dialogue(options_.replication, resume);
@@ -174,7 +162,8 @@ slot_source::awaitable<replication_failure> slot_source::converse()
     if (auto *failure = std::get_if<replication_failure>(&next))
         co_return std::move(*failure);
     if (dialogue.slot_was_lost())
-        log_.error("the slot was lost: the server removed WAL that it held; made a new one, what happened between is not "
+        log_.error("the slot was lost: the server removed WAL that it held; made a new one, what happened "
+                   "between is not "
                    "in the feed",
                    {{"slot", options_.replication.slot}});
     if (!ready_at_)
@@ -197,8 +186,7 @@ slot_source::awaitable<replication_failure> slot_source::converse()
     co_return replication_failure{};
 }
 
-slot_source::awaitable<void> slot_source::stream(async_connection &connection)
-{
+slot_source::awaitable<void> slot_source::stream(async_connection &connection) {
     heard_at_ = std::chrono::steady_clock::now();
     confirmed_at_ = {};
     reply_wanted_ = true;
@@ -209,7 +197,8 @@ slot_source::awaitable<void> slot_source::stream(async_connection &connection)
             co_return;
         }
         if (overloaded_()) {
-            // The shards are behind. Unread, the socket fills and the server waits; but it must go on hearing from us.
+            // The shards are behind. Unread, the socket fills and the server waits; but it must go on hearing
+            // from us.
             emit();
             co_await confirm(connection);
             co_await pause(1s);
@@ -219,7 +208,8 @@ slot_source::awaitable<void> slot_source::stream(async_connection &connection)
         connection.consume_input();
         std::string_view message;
         auto state = async_connection::copy_state::nothing_yet;
-        while (pending_.bytes < batch_bytes && (state = connection.next(message)) == async_connection::copy_state::message) {
+        while (pending_.bytes < batch_bytes &&
+               (state = connection.next(message)) == async_connection::copy_state::message) {
             const auto parsed = parse_replication_message(message);
             if (!parsed)
                 throw connection_error("not a message of the replication protocol");
@@ -236,7 +226,8 @@ slot_source::awaitable<void> slot_source::stream(async_connection &connection)
         if (now - heard_at_ > options_.silence)
             throw connection_error("the server has fallen silent");
         const bool waited_for = target_ > decoded_ || !ready_;
-        const std::chrono::milliseconds interval = waited_for ? target_interval : std::chrono::milliseconds(confirm_interval);
+        const std::chrono::milliseconds interval =
+            waited_for ? target_interval : std::chrono::milliseconds(confirm_interval);
         if (reply_wanted_ || now - confirmed_at_ >= interval)
             co_await confirm(connection);
         if (state == async_connection::copy_state::nothing_yet)
@@ -244,12 +235,12 @@ slot_source::awaitable<void> slot_source::stream(async_connection &connection)
     }
 }
 
-slot_source::awaitable<void> slot_source::consume(async_connection &connection, std::string_view payload)
-{
+slot_source::awaitable<void> slot_source::consume(async_connection &connection, std::string_view payload) {
     auto outcome = assembler_.consume(payload);
     while (!outcome && is_spill_error(outcome.error())) {
         // The disk takes nothing: hold the server back, and keep telling it that we live.
-        log_.error("cannot spill a large transaction", {{"directory", options_.spill_directory}, {"problem", outcome.error().message()}});
+        log_.error("cannot spill a large transaction",
+                   {{"directory", options_.spill_directory}, {"problem", outcome.error().message()}});
         report("waiting for the disk", outcome.error().message());
         co_await confirm(connection);
         co_await pause(1s);
@@ -272,8 +263,7 @@ slot_source::awaitable<void> slot_source::consume(async_connection &connection, 
     decoded_ = std::max(decoded_, assembler_.decoded());
 }
 
-void slot_source::heard(const keepalive &from)
-{
+void slot_source::heard(const keepalive &from) {
     // "Sent up to here": every commit before it is behind us, unless we are in the middle of one.
     if (!assembler_.in_transaction())
         decoded_ = std::max(decoded_, from.log_end);
@@ -282,8 +272,7 @@ void slot_source::heard(const keepalive &from)
     status_.log_end = std::max(status_.log_end, from.log_end);
 }
 
-void slot_source::emit()
-{
+void slot_source::emit() {
     const bool newly_ready = !ready_ && ready_at_ && decoded_ >= ready_at_;
     const bool reaches_target = target_ && decoded_ >= target_;
     if (pending_.empty() && !newly_ready && !reaches_target)
@@ -310,14 +299,14 @@ void slot_source::emit()
         status_.state = "streaming";
 }
 
-slot_source::awaitable<void> slot_source::confirm(async_connection &connection)
-{
+slot_source::awaitable<void> slot_source::confirm(async_connection &connection) {
     const auto now = std::chrono::steady_clock::now();
     const auto received = std::max(decoded_, confirmed_);
     const auto confirmed = retention_.confirm(decoded_, unix_microseconds());
     if (std::exchange(confirmed_, confirmed) != confirmed)
         co_await connection.send(make_status_update(received, confirmed, unix_microseconds(), false));
-    // Ask for an answer when one is waited for, and after silence: that is what tells a dead stream from an idle one.
+    // Ask for an answer when one is waited for, and after silence: that is what tells a dead stream from an
+    // idle one.
     const bool ask = target_ > decoded_ || now - heard_at_ >= confirm_interval || (!ready_ && ready_at_);
     reply_wanted_ = false;
     confirmed_at_ = now;

@@ -27,11 +27,11 @@ struct slot_options {
 
 /// The source that reads a logical replication slot.
 ///
-/// One coroutine on a thread of its own: connect, lead the dialogue (replication_fsm), then drain what the socket has,
-/// assemble it into transactions, and hand each drain over as one batch; reconnect after any trouble and go on where the
-/// assembler stands, so that what was handed over is not handed over again. While `overloaded` says so it does not read,
-/// and the server waits.
-/// The slot is confirmed by retention: it lags behind on purpose.
+/// One coroutine on a thread of its own: connect, lead the dialogue (replication_fsm), then drain what the
+/// socket has, assemble it into transactions, and hand each drain over as one batch; reconnect after any
+/// trouble and go on where the assembler stands, so that what was handed over is not handed over again. While
+/// `overloaded` says so it does not read, and the server waits. The slot is confirmed by retention: it lags
+/// behind on purpose.
 class slot_source : public source {
   public:
     slot_source(slot_options options, batch_sink sink, std::function<bool()> overloaded, logger &log);
@@ -79,7 +79,8 @@ class slot_source : public source {
     std::chrono::steady_clock::time_point heard_at_;
     std::chrono::steady_clock::time_point confirmed_at_;
     async_connection *connection_ = nullptr; ///< the one that is being waited on
-    boost::asio::basic_waitable_timer<std::chrono::steady_clock, boost::asio::wait_traits<std::chrono::steady_clock>,
+    boost::asio::basic_waitable_timer<std::chrono::steady_clock,
+                                      boost::asio::wait_traits<std::chrono::steady_clock>,
                                       async_connection::executor>
         timer_{io_.get_executor()};
     std::atomic<bool> stopping_{false};

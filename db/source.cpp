@@ -5,8 +5,7 @@
 
 namespace walcast {
 
-std::chrono::milliseconds backoff::next()
-{
+std::chrono::milliseconds backoff::next() {
     constexpr unsigned most_doublings = 20;
     const auto top = std::min(ceiling_, floor_ * (1L << std::min(attempts_, most_doublings)));
     ++attempts_;

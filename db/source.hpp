@@ -11,9 +11,9 @@ namespace walcast {
 
 /// How a source is doing, for /status.json, metrics and health.
 struct source_status {
-    std::string kind;   ///< "slot" or "listener"
-    std::string reason; ///< why this kind, when it is not what was hoped for
-    std::string state;  ///< "connecting", "waiting for the slot", "refilling", "streaming", "stopped"
+    std::string kind;    ///< "slot" or "listener"
+    std::string reason;  ///< why this kind, when it is not what was hoped for
+    std::string state;   ///< "connecting", "waiting for the slot", "refilling", "streaming", "stopped"
     std::string problem; ///< what last went wrong, empty while all is well
     std::string system_identifier;
     std::uint32_t timeline = 0;
@@ -40,20 +40,18 @@ class source {
     [[nodiscard]] virtual source_status status() const = 0;
     /// The sink's receivers have caught up: go on if they were overloaded.
     virtual void resume() = 0;
-    /// Asks for a batch, possibly empty, whose `decoded` is `target` or later, soon: everything that a query which began
-    /// before this call could see has then been handed over.
+    /// Asks for a batch, possibly empty, whose `decoded` is `target` or later, soon: everything that a query
+    /// which began before this call could see has then been handed over.
     virtual void request_position(lsn target) = 0;
 };
 
-/// Full jitter: a delay of up to `floor` doubled for each failed attempt, at most `ceiling`, drawn uniformly, so that many
-/// relays do not come back in step.
+/// Full jitter: a delay of up to `floor` doubled for each failed attempt, at most `ceiling`, drawn uniformly,
+/// so that many relays do not come back in step.
 class backoff {
   public:
     backoff(std::chrono::milliseconds floor, std::chrono::milliseconds ceiling)
         : floor_(floor)
-        , ceiling_(ceiling)
-    {
-    }
+        , ceiling_(ceiling) {}
 
     [[nodiscard]] std::chrono::milliseconds next();
     void reset() { attempts_ = 0; }

@@ -2,13 +2,11 @@
 
 #include "server/feed/value.hpp"
 
-
 namespace walcast {
 
 namespace {
 
-std::optional<std::int64_t> time_of(const pqxx::field &field)
-{
+std::optional<std::int64_t> time_of(const pqxx::field &field) {
     if (field.is_null())
         return std::nullopt;
     return parse_timestamp({field.c_str(), field.size()});
@@ -28,8 +26,8 @@ std::optional<stored_token> find(pqxx::connection_base &on, const char *name, co
                      " c.uuid IS NOT NULL, coalesce(c.state, ''), c.auth_uuid, c.runtime_token"
                      " FROM api_client_authorizations AS a JOIN users AS u ON u.id = a.user_id"
                      " LEFT JOIN containers AS c ON c.uuid = " +
-                         container +
-                         " WHERE u.redirect_to_user_uuid IS NULL AND u.uuid IS NOT NULL AND " + condition);
+                         container + " WHERE u.redirect_to_user_uuid IS NULL AND u.uuid IS NOT NULL AND " +
+                         condition);
     pqxx::read_transaction in(on);
     const auto rows = in.exec_prepared(name, first, second);
     in.commit();

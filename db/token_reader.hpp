@@ -23,12 +23,12 @@ struct stored_token {
     std::optional<std::string> container_runtime_token;
 };
 
-/// By the unique index on uuid, with the container of that uuid, if it exists. Nothing if there is no such token, or its
-/// user is gone or was merged into another.
-[[nodiscard]] std::optional<stored_token> find_token_by_uuid(pqxx::connection_base &on, const std::string &uuid,
-                                                             const std::string &container_uuid);
+/// By the unique index on uuid, with the container of that uuid, if it exists. Nothing if there is no such
+/// token, or its user is gone or was merged into another.
+[[nodiscard]] std::optional<stored_token>
+find_token_by_uuid(pqxx::connection_base &on, const std::string &uuid, const std::string &container_uuid);
 /// By the unique index on api_token, under either secret.
-[[nodiscard]] std::optional<stored_token> find_token_by_secret(pqxx::connection_base &on, const std::string &secret,
-                                                               const std::string &other_secret);
+[[nodiscard]] std::optional<stored_token>
+find_token_by_secret(pqxx::connection_base &on, const std::string &secret, const std::string &other_secret);
 
 } // namespace walcast

@@ -11,15 +11,13 @@
 
 namespace {
 
-std::string environment(const char *name, std::string otherwise)
-{
+std::string environment(const char *name, std::string otherwise) {
     const char *value = std::getenv(name);
     return value && *value ? value : otherwise;
 }
 
 /// Arvados' programs are written in Go, whose long options may have one dash: `-config FILE`. Makes it two.
-std::vector<std::string> with_two_dashes(int count, char **words)
-{
+std::vector<std::string> with_two_dashes(int count, char **words) {
     std::vector<std::string> made;
     for (int at = count - 1; at > 0; --at) { // CLI11 wants them in reverse
         const std::string_view word = words[at];
@@ -31,8 +29,7 @@ std::vector<std::string> with_two_dashes(int count, char **words)
 
 } // namespace
 
-int main(int count, char **words)
-{
+int main(int count, char **words) {
     using namespace walcast;
     CLI::App app("walcast sends what PostgreSQL commits, in commit order, to everyone who may see it.\n"
                  "Without a verb it serves: it can be started wherever arvados-ws was.");
@@ -42,19 +39,23 @@ int main(int count, char **words)
 
     serve_options options;
     options.config_path = environment("ARVADOS_CONFIG", "/etc/arvados/config.yml");
-    app.add_option("--config", options.config_path, "Arvados' configuration file (default: $ARVADOS_CONFIG or "
-                                                    "/etc/arvados/config.yml)")
+    app.add_option("--config", options.config_path,
+                   "Arvados' configuration file (default: $ARVADOS_CONFIG or "
+                   "/etc/arvados/config.yml)")
         ->type_name("FILE");
-    app.add_option("--legacy-ws-config", options.legacy_path, "a file of the old arvados-ws format, read on top")
+    app.add_option("--legacy-ws-config", options.legacy_path,
+                   "a file of the old arvados-ws format, read on top")
         ->type_name("FILE");
 
     auto *serving = app.add_subcommand("serve", "run the relay (the default)");
     auto *configuration = app.add_subcommand("config", "look at the configuration");
     configuration->require_subcommand(1);
-    auto *checking = configuration->add_subcommand("check", "print the effective settings, or what is wrong in one line");
+    auto *checking =
+        configuration->add_subcommand("check", "print the effective settings, or what is wrong in one line");
     auto *migrating = app.add_subcommand("migrate", "prepare the database, or restore it");
     migrating->require_subcommand(1);
-    auto *up = migrating->add_subcommand("up", "create what the relay needs: publication, replica identities, functions, role");
+    auto *up = migrating->add_subcommand(
+        "up", "create what the relay needs: publication, replica identities, functions, role");
     auto *down = migrating->add_subcommand("down", "take all of it back: the database is exactly as before");
     auto *status = migrating->add_subcommand("status", "say what is applied and what is missing");
     for (auto *verb : {serving, configuration, checking, migrating, up, down, status})
@@ -70,8 +71,9 @@ int main(int count, char **words)
     if (app.got_subcommand("watch"))
         return watch(watching);
     if (checking->parsed())
-        return config_check({options.config_path, options.legacy_path, environment("ARVADOS_SERVICE_INTERNAL_URL", "")},
-                            stdout, stderr);
+        return config_check(
+            {options.config_path, options.legacy_path, environment("ARVADOS_SERVICE_INTERNAL_URL", "")},
+            stdout, stderr);
     if (up->parsed())
         return migrate(migrate_verb::up, options.config_path);
     if (down->parsed())

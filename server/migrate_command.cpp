@@ -11,8 +11,7 @@
 namespace walcast {
 
 namespace {
-int show(const migrate_report &report)
-{
+int show(const migrate_report &report) {
     for (const auto &one : report.migrations)
         fmt::print("{:<28} {:<8} {}\n", one.name, to_string(one.state), one.applied_at);
     for (const auto &step : report.steps)
@@ -23,8 +22,7 @@ int show(const migrate_report &report)
 }
 } // namespace
 
-int migrate(migrate_verb verb, const std::string &config_path)
-{
+int migrate(migrate_verb verb, const std::string &config_path) {
     logger log(2, log_format::text);
     try {
         // The role of Arvados' own section owns the tables; the one of ours may be able to read them only.

@@ -27,8 +27,7 @@ constexpr std::size_t most_backlog_bytes = std::size_t{64} << 20;
 /// A client that takes nothing for this many send timeouts, while there is something for it, is gone.
 constexpr int stall_factor = 10;
 
-boost::asio::ip::tcp::endpoint resolve(const listen_address &at)
-{
+boost::asio::ip::tcp::endpoint resolve(const listen_address &at) {
     using boost::asio::ip::tcp;
     if (at.host.empty())
         return {tcp::v6(), at.port};
@@ -45,15 +44,13 @@ boost::asio::ip::tcp::endpoint resolve(const listen_address &at)
     return found.begin()->endpoint();
 }
 
-unsigned count_shards(unsigned wanted)
-{
+unsigned count_shards(unsigned wanted) {
     return wanted > 0 ? wanted : std::max(2U, std::thread::hardware_concurrency()) - 1;
 }
 
 } // namespace
 
-std::string database_parameters(const config &settings)
-{
+std::string database_parameters(const config &settings) {
     auto parameters = settings.postgresql;
     parameters.try_emplace("connect_timeout", "10");
     parameters.try_emplace("application_name", "walcast");
@@ -70,16 +67,17 @@ relay::relay(const config &settings, logger &log)
                    settings.connection_pool)
     , queries_(database_parameters(settings), std::max(1U, settings.query_connections), log)
     , tokens_({settings.cluster_id, settings.system_root_token}, queries_)
-    , source_(settings, database_parameters(settings), [this](batch next) { distribute(std::move(next)); },
-              [this] { return overloaded(); }, log)
-    , started_us_(unix_microseconds())
-{
+    , source_(
+          settings, database_parameters(settings), [this](batch next) { distribute(std::move(next)); },
+          [this] { return overloaded(); }, log)
+    , started_us_(unix_microseconds()) {
     const auto shards = count_shards(settings.shards);
     const feed::limits bounds{settings.feed_bytes, std::chrono::microseconds(settings.feed_age).count()};
     const session_limits sessions{.outbox_bytes = settings.outbox_bytes,
                                   .max_event_bytes = settings.max_event_bytes,
                                   .max_subscriptions = settings.max_subscriptions,
-                                  .send_interval_us = std::chrono::microseconds(settings.send_timeout).count()};
+                                  .send_interval_us =
+                                      std::chrono::microseconds(settings.send_timeout).count()};
     const net_limits net{.max_message_bytes = settings.max_message_bytes,
                          .outbox_bytes = settings.outbox_bytes,
                          .max_connections = std::max(1U, settings.max_connections / shards),
@@ -89,19 +87,18 @@ relay::relay(const config &settings, logger &log)
         shards_.push_back(std::make_unique<shard>(
             number, bounds, sessions, net,
             [this](shard &home) {
-                return std::make_unique<shard_services>(home, queries_, tokens_, settings_.replay_window,
-                                                        [this](lsn target) { source_.request_position(target); });
+                return std::make_unique<shard_services>(
+                    home, queries_, tokens_, settings_.replay_window,
+                    [this](lsn target) { source_.request_position(target); });
             },
             *this, log_, session_probe_, net_probe_));
 }
 
-relay::~relay()
-{
+relay::~relay() {
     stop(std::chrono::milliseconds(0));
 }
 
-std::uint16_t relay::start()
-{
+std::uint16_t relay::start() {
     std::shared_ptr<boost::asio::ssl::context> tls;
     if (settings_.listen.tls)
         tls = make_tls_context(settings_.tls_certificate, settings_.tls_key);
@@ -110,8 +107,8 @@ std::uint16_t relay::start()
         try {
             at.port(one->listen(at, tls));
         } catch (const boost::system::system_error &error) {
-            throw std::runtime_error(fmt::format("cannot listen on {}:{}: {}", at.address().to_string(), at.port(),
-                                                 error.code().message()));
+            throw std::runtime_error(fmt::format("cannot listen on {}:{}: {}", at.address().to_string(),
+                                                 at.port(), error.code().message()));
         }
     }
     for (auto &one : shards_)
@@ -125,8 +122,7 @@ std::uint16_t relay::start()
     return at.port();
 }
 
-void relay::distribute(batch next)
-{
+void relay::distribute(batch next) {
     const auto shared = std::make_shared<const batch>(std::move(next));
     for (auto &one : shards_)
         one->deliver(shared, [this, before = backlog()] {
@@ -135,21 +131,18 @@ void relay::distribute(batch next)
         });
 }
 
-std::size_t relay::backlog() const
-{
+std::size_t relay::backlog() const {
     std::size_t most = 0;
     for (const auto &one : shards_)
         most = std::max(most, one->backlog_bytes());
     return most;
 }
 
-bool relay::overloaded() const
-{
+bool relay::overloaded() const {
     return backlog() >= most_backlog_bytes;
 }
 
-void relay::reload(const config &settings)
-{
+void relay::reload(const config &settings) {
     if (settings_.listen.tls) {
         const auto tls = make_tls_context(settings.tls_certificate, settings.tls_key);
         for (auto &one : shards_)
@@ -161,8 +154,7 @@ void relay::reload(const config &settings)
     management_token_ = settings.management_token;
 }
 
-void relay::stop(std::chrono::milliseconds limit)
-{
+void relay::stop(std::chrono::milliseconds limit) {
     if (shards_.empty())
         return;
     if (limit.count() > 0) {
@@ -191,8 +183,8 @@ void relay::stop(std::chrono::milliseconds limit)
     shards_.clear();
 }
 
-void relay::check_database(std::function<void(std::function<void()>)> post, std::function<void(std::string)> then)
-{
+void relay::check_database(std::function<void(std::function<void()>)> post,
+                           std::function<void(std::string)> then) {
     const auto answer = [post = std::move(post), then = std::move(then)](std::string problem) {
         post([then, problem = std::move(problem)]() mutable { then(std::move(problem)); });
     };
@@ -206,14 +198,12 @@ void relay::check_database(std::function<void(std::function<void()>)> post, std:
         answer);
 }
 
-std::string relay::management_token()
-{
+std::string relay::management_token() {
     const std::scoped_lock lock(settings_mutex_);
     return management_token_;
 }
 
-void relay::read_probe()
-{
+void relay::read_probe() {
     const auto source = source_.status();
     const auto connections = queries_.connections();
     relay_probe_.set({.decoded = source.decoded.value,
@@ -230,20 +220,17 @@ void relay::read_probe()
                       .connections_idle = connections.idle});
 }
 
-std::string relay::metrics()
-{
+std::string relay::metrics() {
     read_probe();
     return prometheus::TextSerializer().Serialize(registry_.Collect());
 }
 
-std::string relay::metrics_json()
-{
+std::string relay::metrics_json() {
     read_probe();
     return to_json(registry_.Collect());
 }
 
-std::string relay::status()
-{
+std::string relay::status() {
     const auto source = source_.status();
     rapidjson::StringBuffer buffer;
     rapidjson::Writer<rapidjson::StringBuffer> writer(buffer);
@@ -271,8 +258,9 @@ std::string relay::status()
     text("decoded", to_string(source.decoded));
     text("log_end", to_string(source.log_end));
     text("confirmed", to_string(source.confirmed));
-    number("retained_wal_bytes",
-           source.kind == "slot" && source.log_end > source.confirmed ? source.log_end.value - source.confirmed.value : 0);
+    number("retained_wal_bytes", source.kind == "slot" && source.log_end > source.confirmed
+                                     ? source.log_end.value - source.confirmed.value
+                                     : 0);
     number("transactions", source.transactions);
     number("changes", source.changes);
     number("reconnects", source.reconnects);

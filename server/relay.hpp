@@ -18,8 +18,8 @@
 
 namespace walcast {
 
-/// The whole relay, wired: source → shards → sessions. Objects are made in the order that data flows, and stopped in
-/// reverse. Owned by serve(), which has the signals.
+/// The whole relay, wired: source → shards → sessions. Objects are made in the order that data flows, and
+/// stopped in reverse. Owned by serve(), which has the signals.
 class relay : public site {
   public:
     relay(const config &settings, logger &log);
@@ -27,13 +27,15 @@ class relay : public site {
 
     /// Listens and starts all threads; throws with one line when that cannot be. Returns the port.
     std::uint16_t start();
-    /// Takes over what of a new configuration can be changed while running; throws for a certificate that is no good.
+    /// Takes over what of a new configuration can be changed while running; throws for a certificate that is
+    /// no good.
     void reload(const config &settings);
     /// Tells clients, lets what is queued reach them within the limit, confirms the slot, ends all threads.
     void stop(std::chrono::milliseconds limit);
 
     // For HTTP
-    void check_database(std::function<void(std::function<void()>)> post, std::function<void(std::string)> then) override;
+    void check_database(std::function<void(std::function<void()>)> post,
+                        std::function<void(std::string)> then) override;
     [[nodiscard]] std::string metrics() override;
     [[nodiscard]] std::string metrics_json() override;
     [[nodiscard]] std::string status() override;

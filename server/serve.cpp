@@ -18,24 +18,22 @@ namespace {
 
 constexpr int exit_config = 78;
 
-config load(const serve_options &options)
-{
+config load(const serve_options &options) {
     const char *url = std::getenv("ARVADOS_SERVICE_INTERNAL_URL");
     const std::string internal_url = url ? url : "";
-    return options.legacy_path.empty() ? load_config(options.config_path, internal_url)
-                                       : load_legacy_config(options.legacy_path, options.config_path, internal_url);
+    return options.legacy_path.empty()
+               ? load_config(options.config_path, internal_url)
+               : load_legacy_config(options.legacy_path, options.config_path, internal_url);
 }
 
-void log_warnings(logger &log, const config &settings)
-{
+void log_warnings(logger &log, const config &settings) {
     for (const auto &line : settings.warnings)
         log.warning(line);
 }
 
 } // namespace
 
-int serve(const serve_options &options)
-{
+int serve(const serve_options &options) {
     logger log;
     config settings;
     try {

@@ -8,8 +8,7 @@
 namespace walcast {
 
 namespace {
-log_rows to_rows(log_page page)
-{
+log_rows to_rows(log_page page) {
     return {.rows = std::move(page.rows),
             .more = page.more,
             .last = log_id{page.last},
@@ -19,48 +18,44 @@ log_rows to_rows(log_page page)
 } // namespace
 
 shard_services::shard_services(shard &home, query_pool &queries, token_service &tokens,
-                               std::chrono::milliseconds replay_window, std::function<void(lsn)> request_position)
+                               std::chrono::milliseconds replay_window,
+                               std::function<void(lsn)> request_position)
     : home_(home)
     , queries_(queries)
     , tokens_(tokens)
     , replay_window_(replay_window)
-    , request_position_(std::move(request_position))
-{
-}
+    , request_position_(std::move(request_position)) {}
 
-void shard_services::authenticate(std::string token, std::function<void(std::optional<principal>)> then)
-{
+void shard_services::authenticate(std::string token, std::function<void(std::optional<principal>)> then) {
     tokens_.find(token, [this, then = std::move(then)](std::optional<principal> who) {
         home_.post([then, who = std::move(who)]() mutable { then(std::move(who)); });
     });
 }
 
-void shard_services::read_logs(std::vector<log_id> ids, std::function<void(log_rows)> then)
-{
+void shard_services::read_logs(std::vector<log_id> ids, std::function<void(log_rows)> then) {
     std::vector<std::int64_t> numbers;
     for (const auto id : ids)
         numbers.push_back(to_number(id));
     queries_.submit(
         [this, numbers = std::move(numbers), then](pqxx::connection_base &on) {
-            home_.post([then, rows = to_rows(walcast::read_logs(on, numbers))]() mutable { then(std::move(rows)); });
+            home_.post(
+                [then, rows = to_rows(walcast::read_logs(on, numbers))]() mutable { then(std::move(rows)); });
         },
         [this, then] { home_.post([then] { then({}); }); });
 }
 
-void shard_services::scan_logs(log_scan what, std::function<void(log_rows)> then)
-{
+void shard_services::scan_logs(log_scan what, std::function<void(log_rows)> then) {
     const auto window_us = what.first ? std::chrono::microseconds(replay_window_).count() : 0;
     queries_.submit(
         [this, what, window_us, then](pqxx::connection_base &on) {
-            home_.post([then, rows = to_rows(walcast::scan_logs(on, to_number(what.after), window_us, what.limit))]() mutable {
-                then(std::move(rows));
-            });
+            home_.post(
+                [then, rows = to_rows(walcast::scan_logs(on, to_number(what.after), window_us,
+                                                         what.limit))]() mutable { then(std::move(rows)); });
         },
         [this, then] { home_.post([then] { then({}); }); });
 }
 
-void shard_services::barrier(lsn as_of, std::function<void()> then)
-{
+void shard_services::barrier(lsn as_of, std::function<void()> then) {
     home_.hub().when_decoded(as_of, std::move(then));
     if (home_.hub().transactions().decoded() < as_of)
         request_position_(as_of);

@@ -15,8 +15,8 @@ class shard;
 class shard_services : public services {
   public:
     /// `request_position` is the source's.
-    shard_services(shard &home, query_pool &queries, token_service &tokens, std::chrono::milliseconds replay_window,
-                   std::function<void(lsn)> request_position);
+    shard_services(shard &home, query_pool &queries, token_service &tokens,
+                   std::chrono::milliseconds replay_window, std::function<void(lsn)> request_position);
 
     void authenticate(std::string token, std::function<void(std::optional<principal>)> then) override;
     void read_logs(std::vector<log_id> ids, std::function<void(log_rows)> then) override;

@@ -13,8 +13,7 @@ namespace walcast {
 using namespace std::chrono_literals;
 
 namespace {
-retention::limits limits_of(std::size_t wal_bytes, std::chrono::milliseconds age)
-{
+retention::limits limits_of(std::size_t wal_bytes, std::chrono::milliseconds age) {
     return {wal_bytes, std::chrono::microseconds(age).count()};
 }
 } // namespace
@@ -25,24 +24,20 @@ source_supervisor::source_supervisor(const config &settings, std::string connect
     , connection_(std::move(connection))
     , sink_(std::move(sink))
     , overloaded_(std::move(overloaded))
-    , log_(log)
-{
+    , log_(log) {
     before_.kind = "none";
     before_.state = "connecting";
 }
 
-source_supervisor::~source_supervisor()
-{
+source_supervisor::~source_supervisor() {
     stop();
 }
 
-void source_supervisor::start()
-{
+void source_supervisor::start() {
     thread_ = std::thread([this] { choose(); });
 }
 
-void source_supervisor::choose()
-{
+void source_supervisor::choose() {
     backoff patience(200ms, 10s);
     std::string said;
     for (;;) {
@@ -62,19 +57,21 @@ void source_supervisor::choose()
             const bool by_slot = wants_slot && found.slot_usable;
             if (by_slot)
                 source_ = std::make_unique<slot_source>(
-                    slot_options{.connection = connection_,
-                                 .replication = {.slot = settings_.slot, .publication = settings_.publication},
-                                 .keep = limits_of(settings_.retention_bytes, settings_.retention_age),
-                                 .spill_directory = std::filesystem::temp_directory_path().string()},
+                    slot_options{
+                        .connection = connection_,
+                        .replication = {.slot = settings_.slot, .publication = settings_.publication},
+                        .keep = limits_of(settings_.retention_bytes, settings_.retention_age),
+                        .spill_directory = std::filesystem::temp_directory_path().string()},
                     sink_, overloaded_, log_);
             else
                 source_ = std::make_unique<listen_source>(
-                    listen_options{connection_, wants_slot ? found.problem : "Walcast.Source is listener"}, sink_, overloaded_,
-                    log_);
+                    listen_options{connection_, wants_slot ? found.problem : "Walcast.Source is listener"},
+                    sink_, overloaded_, log_);
             if (by_slot || !wants_slot)
                 log_.info("source chosen", {{"source", by_slot ? "slot" : "listener"}});
             else
-                log_.warning("the slot cannot be used: listening instead, so changes without a row in logs are not seen",
+                log_.warning("the slot cannot be used: listening instead, so changes without a row in logs "
+                             "are not seen",
                              {{"source", "listener"}, {"reason", found.problem}});
             source_->start();
             return;
@@ -86,8 +83,7 @@ void source_supervisor::choose()
     }
 }
 
-void source_supervisor::stop()
-{
+void source_supervisor::stop() {
     {
         const std::scoped_lock lock(mutex_);
         stopping_ = true;
@@ -99,28 +95,24 @@ void source_supervisor::stop()
         source_->stop();
 }
 
-source_status source_supervisor::status() const
-{
+source_status source_supervisor::status() const {
     const std::scoped_lock lock(mutex_);
     return source_ ? source_->status() : before_;
 }
 
-void source_supervisor::resume()
-{
+void source_supervisor::resume() {
     const std::scoped_lock lock(mutex_);
     if (source_)
         source_->resume();
 }
 
-void source_supervisor::request_position(lsn target)
-{
+void source_supervisor::request_position(lsn target) {
     const std::scoped_lock lock(mutex_);
     if (source_)
         source_->request_position(target);
 }
 
-void source_supervisor::retain(std::size_t wal_bytes, std::chrono::milliseconds age)
-{
+void source_supervisor::retain(std::size_t wal_bytes, std::chrono::milliseconds age) {
     const std::scoped_lock lock(mutex_);
     if (auto *slot = dynamic_cast<slot_source *>(source_.get()))
         slot->retain(limits_of(wal_bytes, age));

@@ -13,12 +13,13 @@
 
 namespace walcast {
 
-/// Chooses the source, as soon as the database can be asked, and keeps it: the slot where it can be used, otherwise the
-/// listener with the reason. A database that is away, or is none of Arvados', is asked again and again.
+/// Chooses the source, as soon as the database can be asked, and keeps it: the slot where it can be used,
+/// otherwise the listener with the reason. A database that is away, or is none of Arvados', is asked again
+/// and again.
 class source_supervisor {
   public:
-    source_supervisor(const config &settings, std::string connection, batch_sink sink, std::function<bool()> overloaded,
-                      logger &log);
+    source_supervisor(const config &settings, std::string connection, batch_sink sink,
+                      std::function<bool()> overloaded, logger &log);
     ~source_supervisor();
     source_supervisor(const source_supervisor &) = delete;
     source_supervisor &operator=(const source_supervisor &) = delete;

@@ -14,8 +14,7 @@ namespace {
 constexpr std::int64_t remembered_us = 3'000'000;
 constexpr std::size_t most_entries = 20'000;
 
-std::string digest(const std::string &token)
-{
+std::string digest(const std::string &token) {
     std::array<unsigned char, EVP_MAX_MD_SIZE> bytes;
     unsigned size = 0;
     EVP_Digest(token.data(), token.size(), bytes.data(), &size, EVP_sha256(), nullptr);
@@ -24,13 +23,13 @@ std::string digest(const std::string &token)
 
 token_row to_row(const stored_token &from) {
     token_row row{.uuid = from.uuid,
-            .secret = from.secret,
-            .scopes = from.scopes,
-            .user_uuid = from.user_uuid,
-            .is_admin = from.is_admin,
-            .is_active = from.is_active,
-            .expires_at = from.expires_at,
-            .refreshes_at = from.refreshes_at};
+                  .secret = from.secret,
+                  .scopes = from.scopes,
+                  .user_uuid = from.user_uuid,
+                  .is_admin = from.is_admin,
+                  .is_active = from.is_active,
+                  .expires_at = from.expires_at,
+                  .refreshes_at = from.refreshes_at};
     if (from.has_container)
         row.container = token_row::container_row{from.container_state, from.container_auth_uuid,
                                                  from.container_runtime_token};
@@ -41,12 +40,9 @@ token_row to_row(const stored_token &from) {
 
 token_service::token_service(token_settings settings, query_pool &queries)
     : settings_(std::move(settings))
-    , queries_(queries)
-{
-}
+    , queries_(queries) {}
 
-void token_service::find(const std::string &token, answer then)
-{
+void token_service::find(const std::string &token, answer then) {
     auto claim = parse_token(token, settings_);
     if (claim.how == token_claim::form::nothing)
         return then(std::nullopt);
@@ -81,8 +77,7 @@ void token_service::find(const std::string &token, answer then)
         [this, key] { answered(key, std::nullopt); });
 }
 
-void token_service::answered(const std::string &key, std::optional<principal> who)
-{
+void token_service::answered(const std::string &key, std::optional<principal> who) {
     std::vector<answer> waiting;
     {
         const std::scoped_lock lock(mutex_);
@@ -95,8 +90,7 @@ void token_service::answered(const std::string &key, std::optional<principal> wh
         then(who);
 }
 
-void token_service::forget_old(std::int64_t now_us)
-{
+void token_service::forget_old(std::int64_t now_us) {
     std::erase_if(entries_, [&](const auto &one) {
         return one.second.waiting.empty() && now_us - one.second.answered_at_us >= remembered_us;
     });

@@ -15,10 +15,11 @@
 
 namespace walcast {
 
-/// Finds out who a token speaks for, for all shards: one query for a token however many clients come with it at once,
-/// and an answer that is remembered for a few seconds.
+/// Finds out who a token speaks for, for all shards: one query for a token however many clients come with it
+/// at once, and an answer that is remembered for a few seconds.
 ///
-/// Remembers tokens by their SHA-256 only. From any thread; answers come on a thread of the query pool, or at once.
+/// Remembers tokens by their SHA-256 only. From any thread; answers come on a thread of the query pool, or at
+/// once.
 class token_service {
   public:
     using answer = std::function<void(std::optional<principal>)>;

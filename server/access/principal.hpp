@@ -20,8 +20,7 @@ struct principal {
 
     [[nodiscard]] bool alive(std::int64_t now_us) const { return now_us < expires_at; }
     /// May see every event: an administrator with a token that is not limited to certain requests.
-    [[nodiscard]] bool sees_everything() const
-    {
+    [[nodiscard]] bool sees_everything() const {
         return is_admin && std::find(scopes.begin(), scopes.end(), "all") != scopes.end();
     }
 };

@@ -14,15 +14,13 @@ namespace {
 
 constexpr std::size_t uuid_length = 27;
 
-bool is_uuid_of(std::string_view text, std::string_view cluster, std::string_view infix)
-{
-    return text.size() == uuid_length && text.substr(0, 5) == cluster && text[5] == '-' && text.substr(6, 5) == infix &&
-           text[11] == '-';
+bool is_uuid_of(std::string_view text, std::string_view cluster, std::string_view infix) {
+    return text.size() == uuid_length && text.substr(0, 5) == cluster && text[5] == '-' &&
+           text.substr(6, 5) == infix && text[11] == '-';
 }
 
 /// Tokens are printable ASCII; anything else cannot be in the table, and NUL cannot even be asked for.
-bool is_plain(std::string_view text)
-{
+bool is_plain(std::string_view text) {
     return std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < 0x7f; });
 }
 
@@ -57,8 +55,7 @@ bool container_allows(const token_claim &claim, const token_row &row) {
             equal_secrets(*container.runtime_token, "v2/" + row.uuid + "/" + claim.secret));
 }
 
-std::vector<std::string> parse_scopes(const std::string &text)
-{
+std::vector<std::string> parse_scopes(const std::string &text) {
     std::vector<std::string> scopes;
     rapidjson::Document document;
     document.Parse<rapidjson::kParseIterativeFlag>(text.data(), text.size());
@@ -72,13 +69,11 @@ std::vector<std::string> parse_scopes(const std::string &text)
 
 } // namespace
 
-bool equal_secrets(std::string_view one, std::string_view other)
-{
+bool equal_secrets(std::string_view one, std::string_view other) {
     return one.size() == other.size() && CRYPTO_memcmp(one.data(), other.data(), one.size()) == 0;
 }
 
-token_claim parse_token(std::string_view token, const token_settings &settings)
-{
+token_claim parse_token(std::string_view token, const token_settings &settings) {
     token_claim claim;
     if (token.empty() || token.size() > max_token_bytes || !is_plain(token))
         return claim;
@@ -110,8 +105,7 @@ token_claim parse_token(std::string_view token, const token_settings &settings)
 }
 
 std::optional<principal> judge_token(const token_claim &claim, const token_row &row,
-                                     const token_settings &settings, std::int64_t now_us)
-{
+                                     const token_settings &settings, std::int64_t now_us) {
     if (!secret_fits(claim, row, settings) || !container_allows(claim, row))
         return std::nullopt;
     principal who;
@@ -128,8 +122,7 @@ std::optional<principal> judge_token(const token_claim &claim, const token_row &
     return who;
 }
 
-principal system_root_principal(const token_settings &settings)
-{
+principal system_root_principal(const token_settings &settings) {
     principal who;
     who.user_uuid = settings.cluster_id + "-tpzed-000000000000000";
     who.token_uuid = settings.cluster_id + "-gj3su-000000000000000";

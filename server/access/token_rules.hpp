@@ -15,7 +15,8 @@ struct token_settings {
     std::string system_root_token; ///< empty: none
 };
 
-/// How a token is to be looked up: its form, before anything is known about its validity (facts: token formats).
+/// How a token is to be looked up: its form, before anything is known about its validity (facts: token
+/// formats).
 struct token_claim {
     enum class form : std::uint8_t {
         nothing,     ///< no token, or one that cannot be valid here
@@ -28,7 +29,8 @@ struct token_claim {
     std::string secret;
     /// v1: what the row holds instead if the token is an OpenID Connect access token.
     std::string hashed_secret;
-    /// v2: what stands behind the secret. If it is the uuid of a container, the token is good only while that runs.
+    /// v2: what stands behind the secret. If it is the uuid of a container, the token is good only while that
+    /// runs.
     std::string extra;
 };
 

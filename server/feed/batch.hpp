@@ -11,8 +11,8 @@ namespace walcast {
 /// What one drain of a source brings: transactions in commit order, and how far the source has read.
 struct batch {
     std::vector<transaction_ptr> transactions;
-    lsn decoded;          ///< every commit up to here is in this or an earlier batch
-    bool ready = false;   ///< the source has caught up with where the log ended when it started
+    lsn decoded;           ///< every commit up to here is in this or an earlier batch
+    bool ready = false;    ///< the source has caught up with where the log ended when it started
     std::size_t bytes = 0; ///< memory of the transactions, for back-pressure
 
     [[nodiscard]] bool empty() const { return transactions.empty(); }

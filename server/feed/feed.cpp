@@ -5,15 +5,13 @@
 
 namespace walcast {
 
-void feed::append(transaction_ptr next)
-{
+void feed::append(transaction_ptr next) {
     bytes_ += next->footprint();
     decoded(next->end());
     run_.push_back(std::move(next));
 }
 
-void feed::trim(std::int64_t now_us)
-{
+void feed::trim(std::int64_t now_us) {
     while (run_.size() > 1 &&
            (bytes_ > bounds_.bytes || run_.front()->committed_at() < now_us - bounds_.age_us)) {
         bytes_ -= run_.front()->footprint();
@@ -22,8 +20,7 @@ void feed::trim(std::int64_t now_us)
     }
 }
 
-void feed::decoded(lsn up_to)
-{
+void feed::decoded(lsn up_to) {
     decoded_ = std::max(decoded_, up_to);
 }
 

@@ -10,21 +10,20 @@ namespace walcast {
 
 /// The ordered, bounded, in-memory run of recent transactions.
 ///
-/// Each shard has a feed of its own, filled by the one source in the one order; the transactions are shared and
-/// immutable, so a shard reads without locks and the second copy costs a pointer. Segments are numbered without gaps
-/// from 0; the number of a segment is what cursors hold. Old ones are dropped from the front when the run is over
-/// its bytes or its age; a cursor below `first()` has been overtaken.
+/// Each shard has a feed of its own, filled by the one source in the one order; the transactions are shared
+/// and immutable, so a shard reads without locks and the second copy costs a pointer. Segments are numbered
+/// without gaps from 0; the number of a segment is what cursors hold. Old ones are dropped from the front
+/// when the run is over its bytes or its age; a cursor below `first()` has been overtaken.
 class feed {
   public:
     struct limits {
         std::size_t bytes;
-        std::int64_t age_us; ///< by commit time, so that a feed refilled after a restart keeps what it kept before
+        std::int64_t
+            age_us; ///< by commit time, so that a feed refilled after a restart keeps what it kept before
     };
 
     explicit feed(limits bounds)
-        : bounds_(bounds)
-    {
-    }
+        : bounds_(bounds) {}
 
     /// Appends a segment; `next->commit()` must not be below the newest one's.
     void append(transaction_ptr next);
@@ -35,7 +34,9 @@ class feed {
     [[nodiscard]] std::uint64_t first() const { return first_; }
     [[nodiscard]] std::uint64_t end() const { return first_ + run_.size(); }
     [[nodiscard]] bool holds(std::uint64_t number) const { return number >= first_ && number < end(); }
-    [[nodiscard]] const transaction_ptr &operator[](std::uint64_t number) const { return run_[number - first_]; }
+    [[nodiscard]] const transaction_ptr &operator[](std::uint64_t number) const {
+        return run_[number - first_];
+    }
     [[nodiscard]] std::size_t bytes() const { return bytes_; }
 
     /// Everything committed up to here is in the feed or was; nothing before it can still arrive.

@@ -5,13 +5,11 @@
 
 namespace walcast {
 
-std::string to_string(lsn where)
-{
+std::string to_string(lsn where) {
     return fmt::format("{:X}/{:X}", where.value >> 32, where.value & 0xffffffffu);
 }
 
-std::optional<lsn> parse_lsn(std::string_view text)
-{
+std::optional<lsn> parse_lsn(std::string_view text) {
     const auto slash = text.find('/');
     if (slash == std::string_view::npos)
         return std::nullopt;

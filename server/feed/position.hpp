@@ -24,9 +24,9 @@ struct lsn {
 
 /// The one total order of everything the feed carries: the commit, and the place within its transaction.
 ///
-/// `commit` is where the commit *record begins* (pgoutput's "final LSN"), not where it ends. Both give the same
-/// order, but the beginning is already known at Begin, so a transaction of any size can be handed on in segments
-/// while it is still arriving.
+/// `commit` is where the commit *record begins* (pgoutput's "final LSN"), not where it ends. Both give the
+/// same order, but the beginning is already known at Begin, so a transaction of any size can be handed on in
+/// segments while it is still arriving.
 struct position {
     lsn commit;
     std::uint32_t index = 0;

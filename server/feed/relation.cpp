@@ -6,8 +6,7 @@
 namespace walcast {
 
 namespace {
-std::uint64_t next_relation_id()
-{
+std::uint64_t next_relation_id() {
     static std::atomic<std::uint64_t> last{0};
     return ++last;
 }
@@ -20,12 +19,9 @@ relation::relation(std::uint32_t oid, std::string schema, std::string name, char
     , schema_(std::move(schema))
     , name_(std::move(name))
     , replica_identity_(replica_identity)
-    , columns_(std::move(columns))
-{
-}
+    , columns_(std::move(columns)) {}
 
-int relation::find(std::string_view column_name) const
-{
+int relation::find(std::string_view column_name) const {
     for (std::size_t at = 0; at < columns_.size(); ++at)
         if (columns_[at].name == column_name)
             return static_cast<int>(at);

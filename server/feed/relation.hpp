@@ -35,8 +35,8 @@ struct column {
 
 /// What one table looked like when a change was written: immutable, shared by every change with that shape.
 ///
-/// `id` is unique in the process, unlike a table's OID (a table keeps it through ALTER) and unlike the address
-/// (which may be used again), so it is what readers key their caches by.
+/// `id` is unique in the process, unlike a table's OID (a table keeps it through ALTER) and unlike the
+/// address (which may be used again), so it is what readers key their caches by.
 class relation {
   public:
     relation(std::uint32_t oid, std::string schema, std::string name, char replica_identity,

@@ -39,9 +39,7 @@ class row {
     row(const transaction *owner, std::uint32_t first, std::uint32_t count)
         : owner_(owner)
         , first_(first)
-        , count_(count)
-    {
-    }
+        , count_(count) {}
 
     const transaction *owner_ = nullptr;
     std::uint32_t first_ = 0;
@@ -51,22 +49,24 @@ class row {
 /// One change of a transaction, as stored. Rows are read through transaction::new_row and old_row.
 struct change {
     change_kind kind{};
-    std::uint32_t index = 0;                ///< within the whole transaction, not within the segment
-    const class relation *table = nullptr;  ///< null for a message; lives as long as the transaction
+    std::uint32_t index = 0;                    ///< within the whole transaction, not within the segment
+    const class relation *table = nullptr;      ///< null for a message; lives as long as the transaction
     std::uint32_t new_first = 0, new_count = 0; ///< cells; for a message: prefix and content
-    std::uint32_t old_first = 0, old_count = 0; ///< cells; the old key or, with replica identity full, the old row
+    std::uint32_t old_first = 0,
+                  old_count = 0; ///< cells; the old key or, with replica identity full, the old row
 };
 
 /// One decoded, committed transaction, or a segment of a large one. Immutable, shared between threads.
 ///
-/// A transaction of any size arrives as one or more segments in order, each with the same commit position; only the
-/// last has `last()`. That is what bounds the memory of a relay that meets a transaction of a million rows.
-/// Made by transaction_builder alone.
+/// A transaction of any size arrives as one or more segments in order, each with the same commit position;
+/// only the last has `last()`. That is what bounds the memory of a relay that meets a transaction of a
+/// million rows. Made by transaction_builder alone.
 class transaction {
   public:
     [[nodiscard]] std::uint32_t xid() const { return xid_; }
     [[nodiscard]] lsn commit() const { return commit_; }
-    /// Where the commit record ends: what may be confirmed once this is handled. Set in the last segment only.
+    /// Where the commit record ends: what may be confirmed once this is handled. Set in the last segment
+    /// only.
     [[nodiscard]] lsn end() const { return end_; }
     [[nodiscard]] bool last() const { return static_cast<bool>(end_); }
     /// Microseconds since 1970 UTC, the committing server's clock.
@@ -106,8 +106,9 @@ class transaction {
 
 using transaction_ptr = std::shared_ptr<const transaction>;
 
-/// Builds transactions, one after the other: begin, then for each change one of the add functions and its values,
-/// then finish (the commit) or cut (a segment is full). Used by the decoder, the listener and tests; one thread.
+/// Builds transactions, one after the other: begin, then for each change one of the add functions and its
+/// values, then finish (the commit) or cut (a segment is full). Used by the decoder, the listener and tests;
+/// one thread.
 class transaction_builder {
   public:
     /// Starts a transaction. `committed_at` is in microseconds since 1970 UTC.

@@ -10,8 +10,7 @@ namespace walcast {
 namespace {
 
 /// A big-endian two's complement integer of 2, 4 or 8 bytes: every integer on PostgreSQL's wire.
-std::optional<std::int64_t> big_endian(std::string_view bytes)
-{
+std::optional<std::int64_t> big_endian(std::string_view bytes) {
     if (bytes.size() != 2 && bytes.size() != 4 && bytes.size() != 8)
         return std::nullopt;
     std::uint64_t number = static_cast<signed char>(bytes[0]) < 0 ? ~std::uint64_t{0} : 0;
@@ -21,8 +20,7 @@ std::optional<std::int64_t> big_endian(std::string_view bytes)
 }
 
 /// Reads digits of a fixed width from the front of `text`.
-std::optional<int> take_digits(std::string_view &text, std::size_t width)
-{
+std::optional<int> take_digits(std::string_view &text, std::size_t width) {
     if (text.size() < width)
         return std::nullopt;
     int number = 0;
@@ -35,8 +33,7 @@ std::optional<int> take_digits(std::string_view &text, std::size_t width)
     return number;
 }
 
-bool take(std::string_view &text, char expected)
-{
+bool take(std::string_view &text, char expected) {
     if (text.empty() || text.front() != expected)
         return false;
     text.remove_prefix(1);
@@ -44,8 +41,7 @@ bool take(std::string_view &text, char expected)
 }
 
 /// Days from 1970-01-01 of a date in the proleptic Gregorian calendar.
-std::int64_t days_from_civil(std::int64_t year, int month, int day)
-{
+std::int64_t days_from_civil(std::int64_t year, int month, int day) {
     year -= month <= 2;
     const std::int64_t era = (year >= 0 ? year : year - 399) / 400;
     const std::int64_t year_of_era = year - era * 400;
@@ -54,16 +50,14 @@ std::int64_t days_from_civil(std::int64_t year, int month, int day)
     return era * 146'097 + day_of_era - 719'468;
 }
 
-int days_in_month(int year, int month)
-{
+int days_in_month(int year, int month) {
     constexpr int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
     const bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
     return month == 2 && leap ? 29 : days[month - 1];
 }
 
 /// `Z`, `+hh`, `+hhmm` or `+hh:mm` at the end of a time; seconds east of UTC, zero when the text is over.
-std::optional<int> take_offset(std::string_view &text)
-{
+std::optional<int> take_offset(std::string_view &text) {
     if (text.empty() || take(text, 'Z') || take(text, 'z'))
         return 0;
     const bool west = text.front() == '-';
@@ -86,8 +80,7 @@ std::optional<int> take_offset(std::string_view &text)
 }
 
 /// `.678901`, more digits than six are cut off as PostgreSQL cannot hold them; microseconds.
-std::optional<std::int64_t> take_fraction(std::string_view &text)
-{
+std::optional<std::int64_t> take_fraction(std::string_view &text) {
     if (!take(text, '.') && !take(text, ','))
         return 0;
     std::int64_t micros = 0, scale = 100'000;
@@ -102,8 +95,7 @@ std::optional<std::int64_t> take_fraction(std::string_view &text)
 
 } // namespace
 
-std::optional<std::int64_t> to_integer(const value &of, std::uint32_t type)
-{
+std::optional<std::int64_t> to_integer(const value &of, std::uint32_t type) {
     if (of.kind == value_kind::binary) {
         const std::size_t width = type == pg_type::int2 ? 2 : type == pg_type::int4 ? 4 : 8;
         return of.bytes.size() == width ? big_endian(of.bytes) : std::nullopt;
@@ -118,8 +110,7 @@ std::optional<std::int64_t> to_integer(const value &of, std::uint32_t type)
     return number;
 }
 
-std::optional<bool> to_boolean(const value &of)
-{
+std::optional<bool> to_boolean(const value &of) {
     if (!of.present() || of.bytes.size() != 1)
         return std::nullopt;
     if (of.kind == value_kind::binary)
@@ -127,8 +118,7 @@ std::optional<bool> to_boolean(const value &of)
     return of.bytes[0] == 't';
 }
 
-std::optional<std::string_view> to_text(const value &of, std::uint32_t type)
-{
+std::optional<std::string_view> to_text(const value &of, std::uint32_t type) {
     if (!of.present())
         return std::nullopt;
     if (of.kind == value_kind::binary && type == pg_type::jsonb) {
@@ -139,8 +129,7 @@ std::optional<std::string_view> to_text(const value &of, std::uint32_t type)
     return of.bytes;
 }
 
-std::optional<std::int64_t> to_unix_microseconds(const value &of)
-{
+std::optional<std::int64_t> to_unix_microseconds(const value &of) {
     if (of.kind == value_kind::text)
         return parse_timestamp(of.bytes);
     if (of.kind != value_kind::binary || of.bytes.size() != 8)
@@ -152,8 +141,7 @@ std::optional<std::int64_t> to_unix_microseconds(const value &of)
     return since_2000 + postgres_epoch_unix_us;
 }
 
-std::optional<std::int64_t> parse_timestamp(std::string_view text)
-{
+std::optional<std::int64_t> parse_timestamp(std::string_view text) {
     std::size_t year_width = 0;
     while (year_width < text.size() && text[year_width] >= '0' && text[year_width] <= '9')
         ++year_width;

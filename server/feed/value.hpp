@@ -23,8 +23,8 @@ struct value {
     [[nodiscard]] bool present() const { return kind == value_kind::text || kind == value_kind::binary; }
 };
 
-/// The readers below take the column's type (`pg_type`), understand both forms, and return nothing for a value
-/// that is not present or does not parse.
+/// The readers below take the column's type (`pg_type`), understand both forms, and return nothing for a
+/// value that is not present or does not parse.
 
 /// int2, int4, int8.
 [[nodiscard]] std::optional<std::int64_t> to_integer(const value &of, std::uint32_t type);
@@ -38,7 +38,8 @@ struct value {
 /// PostgreSQL counts microseconds from 2000-01-01; this is the distance to 1970-01-01.
 inline constexpr std::int64_t postgres_epoch_unix_us = 946'684'800'000'000;
 
-/// Parses `2026-01-02 03:04:05.678901` (ISO DateStyle, also with `T`, and a zone offset); microseconds since 1970 UTC.
+/// Parses `2026-01-02 03:04:05.678901` (ISO DateStyle, also with `T`, and a zone offset); microseconds since
+/// 1970 UTC.
 [[nodiscard]] std::optional<std::int64_t> parse_timestamp(std::string_view text);
 
 } // namespace walcast

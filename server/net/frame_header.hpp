@@ -13,8 +13,7 @@ namespace walcast {
 ///     1 byte   the length if below 126; 126: two more bytes; 127: eight more bytes, both big-endian
 class text_frame_header {
   public:
-    explicit text_frame_header(std::uint64_t payload)
-    {
+    explicit text_frame_header(std::uint64_t payload) {
         bytes_[0] = static_cast<char>(0x81);
         if (payload < 126) {
             bytes_[1] = static_cast<char>(payload);

@@ -15,21 +15,20 @@ namespace {
 
 constexpr std::string_view text_plain = "text/plain; charset=utf-8";
 
-int hex_digit(char digit)
-{
+int hex_digit(char digit) {
     if (digit >= '0' && digit <= '9')
         return digit - '0';
     const char lower = static_cast<char>(digit | 0x20);
     return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
 }
 
-std::string percent_decode(std::string_view text)
-{
+std::string percent_decode(std::string_view text) {
     std::string decoded;
     for (std::size_t at = 0; at < text.size(); ++at) {
         if (text[at] == '+') {
             decoded += ' ';
-        } else if (text[at] == '%' && at + 2 < text.size() && hex_digit(text[at + 1]) >= 0 && hex_digit(text[at + 2]) >= 0) {
+        } else if (text[at] == '%' && at + 2 < text.size() && hex_digit(text[at + 1]) >= 0 &&
+                   hex_digit(text[at + 2]) >= 0) {
             decoded += static_cast<char>(hex_digit(text[at + 1]) << 4 | hex_digit(text[at + 2]));
             at += 2;
         } else {
@@ -41,8 +40,7 @@ std::string percent_decode(std::string_view text)
 
 enum class authorization { none, wrong, right };
 
-authorization check_bearer(const http_request &request, const std::string &token)
-{
+authorization check_bearer(const http_request &request, const std::string &token) {
     const auto header = request[http::field::authorization];
     constexpr std::string_view scheme = "bearer ";
     if (header.empty())
@@ -50,17 +48,16 @@ authorization check_bearer(const http_request &request, const std::string &token
     if (header.size() <= scheme.size() || !iequals(header.substr(0, scheme.size()), scheme))
         return authorization::wrong;
     const auto given = header.substr(scheme.size());
-    const bool equal = given.size() == token.size() && CRYPTO_memcmp(given.data(), token.data(), token.size()) == 0;
+    const bool equal =
+        given.size() == token.size() && CRYPTO_memcmp(given.data(), token.data(), token.size()) == 0;
     return equal ? authorization::right : authorization::wrong;
 }
 
-http_decision answer(const http_request &to, http::status status, std::string body)
-{
+http_decision answer(const http_request &to, http::status status, std::string body) {
     return {http_route::answered, make_response(to, status, text_plain, std::move(body))};
 }
 
-http_decision route_websocket(const http_request &request, http_route route)
-{
+http_decision route_websocket(const http_request &request, http_route route) {
     if (request.method() != http::verb::get)
         return answer(request, http::status::method_not_allowed, "bad method\n");
     if (!boost::beast::websocket::is_upgrade(request))
@@ -74,8 +71,7 @@ http_decision route_websocket(const http_request &request, http_route route)
 }
 
 /// arvados-ws has two wordings of the same refusal: its health endpoints', and its metrics'.
-http_decision route_management(const http_request &request, http_route route, const std::string &token)
-{
+http_decision route_management(const http_request &request, http_route route, const std::string &token) {
     if (token.empty())
         return answer(request, http::status::not_found, "disabled\n");
     switch (check_bearer(request, token)) {
@@ -89,8 +85,7 @@ http_decision route_management(const http_request &request, http_route route, co
     return {route, std::nullopt};
 }
 
-http_decision route_metrics(const http_request &request, http_route route, const std::string &token)
-{
+http_decision route_metrics(const http_request &request, http_route route, const std::string &token) {
     switch (token.empty() ? authorization::right : check_bearer(request, token)) {
     case authorization::none:
         return answer(request, http::status::unauthorized, "Unauthorized\n");
@@ -104,13 +99,12 @@ http_decision route_metrics(const http_request &request, http_route route, const
 
 } // namespace
 
-std::string http_date(std::int64_t unix_seconds)
-{
+std::string http_date(std::int64_t unix_seconds) {
     return fmt::format("{:%a, %d %b %Y %H:%M:%S} GMT", fmt::gmtime(static_cast<std::time_t>(unix_seconds)));
 }
 
-http_response make_response(const http_request &to, http::status status, std::string_view content_type, std::string body)
-{
+http_response make_response(const http_request &to, http::status status, std::string_view content_type,
+                            std::string body) {
     http_response made(status, to.version());
     made.set(http::field::date, http_date(std::time(nullptr)));
     made.set(http::field::content_type, content_type);
@@ -123,8 +117,7 @@ http_response make_response(const http_request &to, http::status status, std::st
     return made;
 }
 
-std::optional<std::string> query_parameter(std::string_view target, std::string_view name)
-{
+std::optional<std::string> query_parameter(std::string_view target, std::string_view name) {
     const auto question = target.find('?');
     auto query = question == std::string_view::npos ? std::string_view() : target.substr(question + 1);
     query = query.substr(0, query.find('#'));
@@ -138,8 +131,7 @@ std::optional<std::string> query_parameter(std::string_view target, std::string_
     return std::nullopt;
 }
 
-http_decision route_request(const http_request &request, const std::string &management_token)
-{
+http_decision route_request(const http_request &request, const std::string &management_token) {
     const std::string_view target(request.target().data(), request.target().size());
     const auto path = target.substr(0, target.find('?'));
     if (path == "/websocket")

@@ -13,13 +13,13 @@ using http_response = boost::beast::http::response<boost::beast::http::string_bo
 
 /// What a request is for.
 enum class http_route : std::uint8_t {
-    v0,        ///< a good upgrade to /websocket
-    v1,        ///< a good upgrade to /arvados/v1/events.ws
-    health,    ///< /_health/ping or /_health/db, authorised: ask the database
-    metrics,   ///< authorised
+    v0,           ///< a good upgrade to /websocket
+    v1,           ///< a good upgrade to /arvados/v1/events.ws
+    health,       ///< /_health/ping or /_health/db, authorised: ask the database
+    metrics,      ///< authorised
     metrics_json, ///< likewise, the same as JSON
-    status,    ///< /status.json, authorised
-    answered,  ///< decided already: the response is in `answer`
+    status,       ///< /status.json, authorised
+    answered,     ///< decided already: the response is in `answer`
 };
 
 struct http_decision {
@@ -30,7 +30,8 @@ struct http_decision {
 /// Decides by path, method, headers and ManagementToken alone; pure. The answers are those of arvados-ws.
 [[nodiscard]] http_decision route_request(const http_request &request, const std::string &management_token);
 
-/// A response with Date, Content-Type and Content-Length, closing or keeping the connection as the request wants.
+/// A response with Date, Content-Type and Content-Length, closing or keeping the connection as the request
+/// wants.
 [[nodiscard]] http_response make_response(const http_request &to, boost::beast::http::status status,
                                           std::string_view content_type, std::string body);
 

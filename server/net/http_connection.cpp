@@ -31,8 +31,7 @@ constexpr std::size_t most_header_bytes = std::size_t{16} << 10;
 constexpr std::size_t most_body_bytes = std::size_t{64} << 10;
 constexpr std::chrono::seconds idle_timeout{60};
 
-std::string health_body(const std::string &problem)
-{
+std::string health_body(const std::string &problem) {
     rapidjson::StringBuffer buffer;
     rapidjson::Writer<rapidjson::StringBuffer> writer(buffer);
     writer.StartObject();
@@ -46,16 +45,14 @@ std::string health_body(const std::string &problem)
     return std::string(buffer.GetString(), buffer.GetSize()) + "\n";
 }
 
-using timer = asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>, executor>;
+using timer = asio::basic_waitable_timer<std::chrono::steady_clock,
+                                         asio::wait_traits<std::chrono::steady_clock>, executor>;
 
 /// What is wrong with the database, or an empty text; within a second.
-asio::awaitable<std::string, executor> database_problem(site &pages, executor here)
-{
+asio::awaitable<std::string, executor> database_problem(site &pages, executor here) {
     struct waiting {
         explicit waiting(executor on)
-            : limit(on, std::chrono::seconds(1))
-        {
-        }
+            : limit(on, std::chrono::seconds(1)) {}
         timer limit;
         std::string problem = "the database did not answer within a second";
     };
@@ -71,10 +68,9 @@ asio::awaitable<std::string, executor> database_problem(site &pages, executor he
     co_return shared->problem;
 }
 
-/// Lets the answer reach a client that is still sending: closed with unread bytes, a socket sends a reset, and the reset
-/// overtakes the answer. So: end our side, and read theirs to its end, for a while.
-asio::awaitable<void, executor> linger(outbox &box)
-{
+/// Lets the answer reach a client that is still sending: closed with unread bytes, a socket sends a reset,
+/// and the reset overtakes the answer. So: end our side, and read theirs to its end, for a while.
+asio::awaitable<void, executor> linger(outbox &box) {
     constexpr std::size_t most_bytes = std::size_t{4} << 20;
     error_code error;
     box.deadline(outbox::clock::now() + std::chrono::seconds(2));
@@ -86,19 +82,18 @@ asio::awaitable<void, executor> linger(outbox &box)
     box.socket().shutdown(tcp_socket::shutdown_send, error);
     std::array<char, 4096> ignored;
     for (std::size_t got = 0; !error && got < most_bytes;)
-        got += co_await box.socket().async_read_some(asio::buffer(ignored), asio::redirect_error(use_awaitable, error));
+        got += co_await box.socket().async_read_some(asio::buffer(ignored),
+                                                     asio::redirect_error(use_awaitable, error));
 }
 
-std::string client_of(outbox &box)
-{
+std::string client_of(outbox &box) {
     error_code error;
     const auto peer = box.socket().remote_endpoint(error);
     return error ? "gone" : peer.address().to_string();
 }
 
 /// What to say to a request that cannot be parsed.
-http_response refusal(error_code why)
-{
+http_response refusal(error_code why) {
     http_request none;
     none.keep_alive(false);
     auto status = http::status::bad_request;
@@ -114,13 +109,13 @@ http_response refusal(error_code why)
 
 } // namespace
 
-asio::awaitable<void, executor> http_connection::serve(std::shared_ptr<outbox> box, shard &home)
-{
+asio::awaitable<void, executor> http_connection::serve(std::shared_ptr<outbox> box, shard &home) {
     const auto in = [](std::chrono::milliseconds delay) { return outbox::clock::now() + delay; };
     error_code error;
     box->deadline(in(home.limits_.handshake_timeout));
     if (box->tls()) {
-        co_await box->tls()->async_handshake(asio::ssl::stream_base::server, asio::redirect_error(use_awaitable, error));
+        co_await box->tls()->async_handshake(asio::ssl::stream_base::server,
+                                             asio::redirect_error(use_awaitable, error));
         if (error) {
             home.forget(*box);
             co_return;
@@ -149,16 +144,19 @@ asio::awaitable<void, executor> http_connection::serve(std::shared_ptr<outbox> b
                                                                        home.limits_.outbox_bytes);
                 home.connections_[box.get()].websocket = upgraded;
                 home.probe_.upgraded();
-                home.log_.debug("websocket opened", {{"client", client_of(*box)}, {"websockets", home.connections_.size()}});
+                home.log_.debug("websocket opened",
+                                {{"client", client_of(*box)}, {"websockets", home.connections_.size()}});
                 auto ended = [&home, box] {
                     home.probe_.websocket_closed();
                     home.forget(*box);
                 };
                 const std::string_view target(request.target().data(), request.target().size());
                 if (decided.route == http_route::v0)
-                    upgraded->accept(request, home.hub_, query_parameter(target, "api_token").value_or(""), std::move(ended));
+                    upgraded->accept(request, home.hub_, query_parameter(target, "api_token").value_or(""),
+                                     std::move(ended));
                 else
-                    upgraded->refuse(request, close_code::internal_error, "not implemented", std::move(ended));
+                    upgraded->refuse(request, close_code::internal_error, "not implemented",
+                                     std::move(ended));
                 co_return;
             }
             home.probe_.request();
@@ -169,10 +167,12 @@ asio::awaitable<void, executor> http_connection::serve(std::shared_ptr<outbox> b
                 break;
             }
             case http_route::metrics:
-                response = make_response(request, http::status::ok, "text/plain; version=0.0.4", home.site_.metrics());
+                response = make_response(request, http::status::ok, "text/plain; version=0.0.4",
+                                         home.site_.metrics());
                 break;
             case http_route::metrics_json:
-                response = make_response(request, http::status::ok, "application/json", home.site_.metrics_json());
+                response =
+                    make_response(request, http::status::ok, "application/json", home.site_.metrics_json());
                 break;
             case http_route::status:
                 response = make_response(request, http::status::ok, "application/json", home.site_.status());

@@ -20,14 +20,12 @@ constexpr std::size_t keep_capacity = 64;
 } // namespace
 
 outbox::outbox(tcp_socket socket, boost::asio::ssl::context *tls)
-    : socket_(std::move(socket))
-{
+    : socket_(std::move(socket)) {
     if (tls)
         tls_.emplace(socket_, *tls);
 }
 
-void outbox::push(std::string_view head, shared_frame body)
-{
+void outbox::push(std::string_view head, shared_frame body) {
     if (broken_ || sealed_)
         return;
     auto &added = queue_.emplace_back();
@@ -37,8 +35,7 @@ void outbox::push(std::string_view head, shared_frame body)
     queued_bytes_ += added.size();
 }
 
-void outbox::flush()
-{
+void outbox::flush() {
     if (writing_ || broken_ || queued_bytes_ == 0)
         return;
     if (tls_)
@@ -47,8 +44,7 @@ void outbox::flush()
         flush_plain();
 }
 
-void outbox::flush_plain()
-{
+void outbox::flush_plain() {
     while (queued_bytes_ > 0) {
         std::array<iovec, most_pieces> pieces;
         std::size_t count = 0;
@@ -79,8 +75,7 @@ void outbox::flush_plain()
     notify();
 }
 
-void outbox::wait_writable()
-{
+void outbox::wait_writable() {
     writing_ = true;
     socket_.async_wait(tcp_socket::wait_write, [self = shared_from_this()](boost::system::error_code error) {
         self->writing_ = false;
@@ -91,8 +86,7 @@ void outbox::wait_writable()
     });
 }
 
-void outbox::flush_tls()
-{
+void outbox::flush_tls() {
     tls_bytes_.clear();
     auto skip = first_offset_;
     for (auto at = first_; at < queue_.size() && tls_bytes_.size() < tls_chunk; ++at) {
@@ -116,8 +110,7 @@ void outbox::flush_tls()
                              });
 }
 
-void outbox::consume(std::size_t bytes)
-{
+void outbox::consume(std::size_t bytes) {
     moved_ = moved_ || bytes > 0;
     queued_bytes_ -= bytes;
     bytes += first_offset_;
@@ -136,22 +129,19 @@ void outbox::consume(std::size_t bytes)
     }
 }
 
-void outbox::notify()
-{
+void outbox::notify() {
     if (!on_room_ || (queued_bytes_ >= room_below_ && !broken_))
         return;
     boost::asio::post(socket_.get_executor(), std::exchange(on_room_, nullptr));
 }
 
-void outbox::when_below(std::size_t bytes, std::function<void()> then)
-{
+void outbox::when_below(std::size_t bytes, std::function<void()> then) {
     room_below_ = bytes;
     on_room_ = std::move(then);
     notify();
 }
 
-void outbox::fail()
-{
+void outbox::fail() {
     if (std::exchange(broken_, true))
         return;
     queue_.clear();
@@ -161,21 +151,18 @@ void outbox::fail()
     notify();
 }
 
-void outbox::abort()
-{
+void outbox::abort() {
     fail();
 }
 
-void outbox::check(clock::time_point now, clock::duration stall)
-{
+void outbox::check(clock::time_point now, clock::duration stall) {
     if (queued_bytes_ == 0 || std::exchange(moved_, false))
         progress_ = now;
     if (now >= deadline_ || now - progress_ >= stall)
         fail();
 }
 
-std::size_t outbox::take_unread(char *into, std::size_t size)
-{
+std::size_t outbox::take_unread(char *into, std::size_t size) {
     const auto taken = std::min(size, unread_.size());
     std::memcpy(into, unread_.data(), taken);
     unread_.erase(0, taken);

@@ -26,12 +26,12 @@ using tls_stream = boost::asio::ssl::stream<tcp_socket &>;
 
 /// Everything that one client's socket is sent, in order, and the socket itself.
 ///
-/// Two writers share it: Beast, for the handshake, HTTP answers, pongs and Close (through outbox_stream), and the
-/// session, for messages. Each adds whole frames, so frames never interleave. flush() writes with one gathering
-/// sendmsg for up to 64 pieces; what the socket does not take stays queued, and is the only measure of back-pressure:
-/// TCP_NOTSENT_LOWAT keeps the kernel from hiding a backlog.
-/// An entry is a small head of its own (WebSocket header and v0's msgID) and a shared body. Kept alive by its own pending
-/// I/O; everything on the shard's thread.
+/// Two writers share it: Beast, for the handshake, HTTP answers, pongs and Close (through outbox_stream), and
+/// the session, for messages. Each adds whole frames, so frames never interleave. flush() writes with one
+/// gathering sendmsg for up to 64 pieces; what the socket does not take stays queued, and is the only measure
+/// of back-pressure: TCP_NOTSENT_LOWAT keeps the kernel from hiding a backlog. An entry is a small head of
+/// its own (WebSocket header and v0's msgID) and a shared body. Kept alive by its own pending I/O; everything
+/// on the shard's thread.
 class outbox : public std::enable_shared_from_this<outbox> {
   public:
     using clock = std::chrono::steady_clock;
@@ -64,7 +64,8 @@ class outbox : public std::enable_shared_from_this<outbox> {
     /// Aborts at this time unless told otherwise. Kept by check().
     void deadline(clock::time_point at) { deadline_ = at; }
     void no_deadline() { deadline_ = clock::time_point::max(); }
-    /// Called about once a second: aborts after the deadline, or when the socket has taken nothing for `stall`.
+    /// Called about once a second: aborts after the deadline, or when the socket has taken nothing for
+    /// `stall`.
     void check(clock::time_point now, clock::duration stall);
 
     /// Bytes that were read too far: the next read returns them first.

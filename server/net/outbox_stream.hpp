@@ -15,25 +15,23 @@
 
 namespace walcast {
 
-/// An outbox as Beast's next layer: reads come from the socket, writes go into the queue and are done at once.
+/// An outbox as Beast's next layer: reads come from the socket, writes go into the queue and are done at
+/// once.
 ///
-/// Beast hands over each of its writes whole (handshake, HTTP answer, pong, Close), so each becomes one entry of the
-/// outbox and nothing can come between its bytes.
+/// Beast hands over each of its writes whole (handshake, HTTP answer, pong, Close), so each becomes one entry
+/// of the outbox and nothing can come between its bytes.
 class outbox_stream {
   public:
     using executor_type = executor;
 
     explicit outbox_stream(std::shared_ptr<outbox> box)
-        : box_(std::move(box))
-    {
-    }
+        : box_(std::move(box)) {}
 
     [[nodiscard]] executor_type get_executor() noexcept { return box_->get_executor(); }
     [[nodiscard]] outbox &box() { return *box_; }
 
     template <class Buffers, class Handler>
-    auto async_read_some(const Buffers &into, Handler &&handler)
-    {
+    auto async_read_some(const Buffers &into, Handler &&handler) {
         return boost::asio::async_initiate<Handler, void(boost::system::error_code, std::size_t)>(
             [box = box_](auto &&inner, const Buffers &buffers) {
                 const boost::asio::mutable_buffer first = *boost::asio::buffer_sequence_begin(buffers);
@@ -50,8 +48,7 @@ class outbox_stream {
     }
 
     template <class Buffers, class Handler>
-    auto async_write_some(const Buffers &from, Handler &&handler)
-    {
+    auto async_write_some(const Buffers &from, Handler &&handler) {
         return boost::asio::async_initiate<Handler, void(boost::system::error_code, std::size_t)>(
             [box = box_](auto &&inner, const Buffers &buffers) {
                 std::string bytes;
@@ -63,8 +60,9 @@ class outbox_stream {
                                                  : boost::system::error_code();
                 box->push({}, make_frame(std::move(bytes)));
                 box->flush();
-                boost::asio::post(box->get_executor(), boost::beast::bind_front_handler(
-                                                           std::forward<decltype(inner)>(inner), error, size));
+                boost::asio::post(
+                    box->get_executor(),
+                    boost::beast::bind_front_handler(std::forward<decltype(inner)>(inner), error, size));
             },
             handler, from);
     }
@@ -75,21 +73,18 @@ class outbox_stream {
 
 // What websocket::stream finds by argument-dependent look-up to end a connection.
 
-inline void beast_close_socket(outbox_stream &stream)
-{
+inline void beast_close_socket(outbox_stream &stream) {
     stream.box().abort();
 }
 
-inline void teardown(boost::beast::role_type, outbox_stream &stream, boost::system::error_code &error)
-{
+inline void teardown(boost::beast::role_type, outbox_stream &stream, boost::system::error_code &error) {
     stream.box().abort();
     error = {};
 }
 
 /// Lets what is queued (the Close frame is the last of it) reach the socket, then ends the connection.
 template <class Handler>
-void async_teardown(boost::beast::role_type, outbox_stream &stream, Handler &&handler)
-{
+void async_teardown(boost::beast::role_type, outbox_stream &stream, Handler &&handler) {
     auto done = std::make_shared<std::decay_t<Handler>>(std::forward<Handler>(handler));
     stream.box().when_drained([done, box = stream.box().shared_from_this()] {
         box->abort();

@@ -25,14 +25,12 @@ constexpr std::chrono::seconds tick_interval{1};
 /// Unsent bytes that the kernel may hold for a connection before its socket counts as full.
 constexpr int notsent_low_water = 64 * 1024;
 
-void set_option(int descriptor, int level, int name, int to)
-{
+void set_option(int descriptor, int level, int name, int to) {
     // An option that cannot be set leaves the connection usable.
     (void)::setsockopt(descriptor, level, name, &to, sizeof to);
 }
 
-void prepare(tcp_socket &socket)
-{
+void prepare(tcp_socket &socket) {
     error_code ignored;
     socket.native_non_blocking(true, ignored);
     const int descriptor = socket.native_handle();
@@ -55,24 +53,21 @@ shard::shard(unsigned number, feed::limits feed_bounds, session_limits sessions,
     , site_(pages)
     , log_(log)
     , probe_(probe)
-    , hub_(feed_bounds, sessions, *outside_, sessions_probe)
-{
-}
+    , hub_(feed_bounds, sessions, *outside_, sessions_probe) {}
 
-shard::~shard()
-{
+shard::~shard() {
     stop();
     if (thread_.joinable())
         thread_.join();
-    // Sessions refer to the hub, and handlers that are still pending in io_, which outlives it, hold connections.
+    // Sessions refer to the hub, and handlers that are still pending in io_, which outlives it, hold
+    // connections.
     for (auto &[address, one] : connections_)
         if (one.websocket)
             one.websocket->abandon();
     connections_.clear();
 }
 
-std::uint16_t shard::listen(const asio::ip::tcp::endpoint &at, std::shared_ptr<asio::ssl::context> tls)
-{
+std::uint16_t shard::listen(const asio::ip::tcp::endpoint &at, std::shared_ptr<asio::ssl::context> tls) {
     tls_ = std::move(tls);
     acceptor_.open(at.protocol());
     acceptor_.set_option(asio::socket_base::reuse_address(true));
@@ -82,8 +77,7 @@ std::uint16_t shard::listen(const asio::ip::tcp::endpoint &at, std::shared_ptr<a
     return acceptor_.local_endpoint().port();
 }
 
-void shard::start()
-{
+void shard::start() {
     thread_ = std::thread([this] {
         ::pthread_setname_np(::pthread_self(), fmt::format("walcast-shard{}", number_).c_str());
         tick();
@@ -92,13 +86,11 @@ void shard::start()
     });
 }
 
-void shard::post(std::function<void()> work)
-{
+void shard::post(std::function<void()> work) {
     asio::post(io_, std::move(work));
 }
 
-void shard::deliver(std::shared_ptr<const batch> next, std::function<void()> handled)
-{
+void shard::deliver(std::shared_ptr<const batch> next, std::function<void()> handled) {
     backlog_bytes_.fetch_add(next->bytes, std::memory_order_relaxed);
     asio::post(io_, [this, next = std::move(next), handled = std::move(handled)] {
         hub_.append(*next, unix_microseconds());
@@ -107,13 +99,11 @@ void shard::deliver(std::shared_ptr<const batch> next, std::function<void()> han
     });
 }
 
-void shard::use_tls(std::shared_ptr<asio::ssl::context> tls)
-{
+void shard::use_tls(std::shared_ptr<asio::ssl::context> tls) {
     post([this, tls = std::move(tls)]() mutable { tls_ = std::move(tls); });
 }
 
-void shard::accept()
-{
+void shard::accept() {
     acceptor_.async_accept([this](error_code error, tcp_socket socket) {
         if (!acceptor_.is_open())
             return;
@@ -131,15 +121,15 @@ void shard::accept()
     });
 }
 
-void shard::accepted(tcp_socket socket)
-{
+void shard::accepted(tcp_socket socket) {
     prepare(socket);
     auto box = std::make_shared<outbox>(std::move(socket), tls_.get());
     if (connections_.size() >= limits_.max_connections) {
         probe_.refused();
         if (!tls_) {
-            box->push({}, make_frame("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: 5\r\n"
-                                     "Connection: close\r\n\r\n"));
+            box->push({},
+                      make_frame("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: 5\r\n"
+                                 "Connection: close\r\n\r\n"));
             box->flush();
         }
         return; // closed here
@@ -149,8 +139,7 @@ void shard::accepted(tcp_socket socket)
     asio::co_spawn(io_.get_executor(), http_connection::serve(box, *this), asio::detached);
 }
 
-void shard::forget(const outbox &box)
-{
+void shard::forget(const outbox &box) {
     const auto found = connections_.find(&box);
     if (found == connections_.end())
         return;
@@ -161,8 +150,7 @@ void shard::forget(const outbox &box)
         std::exchange(drained_, nullptr)();
 }
 
-void shard::tick()
-{
+void shard::tick() {
     hub_.tick(unix_microseconds());
     const auto now = outbox::clock::now();
     std::vector<std::shared_ptr<websocket_connection>> dead;
@@ -180,8 +168,7 @@ void shard::tick()
     });
 }
 
-void shard::drain(std::function<void()> drained)
-{
+void shard::drain(std::function<void()> drained) {
     post([this, drained = std::move(drained)]() mutable {
         error_code ignored;
         acceptor_.close(ignored);
@@ -200,8 +187,7 @@ void shard::drain(std::function<void()> drained)
     });
 }
 
-void shard::stop()
-{
+void shard::stop() {
     io_.stop();
 }
 

@@ -34,32 +34,35 @@ struct net_limits {
 
 /// One thread, its io_context, its listening socket, its connections and its event hub.
 ///
-/// Everything in it is touched by its thread alone; from outside come only post(), deliver() and the two calls that
-/// end it. Several shards listen on the same address with SO_REUSEPORT, and the kernel spreads the connections.
+/// Everything in it is touched by its thread alone; from outside come only post(), deliver() and the two
+/// calls that end it. Several shards listen on the same address with SO_REUSEPORT, and the kernel spreads the
+/// connections.
 class shard {
   public:
     using make_services = std::function<std::unique_ptr<services>(shard &)>;
 
-    shard(unsigned number, feed::limits feed_bounds, session_limits sessions, net_limits limits, make_services outside,
-          site &pages, logger &log, session_probe &sessions_probe, net_probe &probe);
+    shard(unsigned number, feed::limits feed_bounds, session_limits sessions, net_limits limits,
+          make_services outside, site &pages, logger &log, session_probe &sessions_probe, net_probe &probe);
     ~shard();
     shard(const shard &) = delete;
     shard &operator=(const shard &) = delete;
 
-    /// Binds and listens; throws boost::system::system_error. Returns the port, which is new if 0 was asked for.
-    std::uint16_t listen(const boost::asio::ip::tcp::endpoint &at, std::shared_ptr<boost::asio::ssl::context> tls);
+    /// Binds and listens; throws boost::system::system_error. Returns the port, which is new if 0 was asked
+    /// for.
+    std::uint16_t listen(const boost::asio::ip::tcp::endpoint &at,
+                         std::shared_ptr<boost::asio::ssl::context> tls);
     /// Starts the thread.
     void start();
 
     // From any thread:
     void post(std::function<void()> work);
-    /// Hands a batch over. What is not yet handled counts in backlog_bytes(); `handled` is called for each, on the
-    /// shard's thread.
+    /// Hands a batch over. What is not yet handled counts in backlog_bytes(); `handled` is called for each,
+    /// on the shard's thread.
     void deliver(std::shared_ptr<const batch> next, std::function<void()> handled);
     [[nodiscard]] std::size_t backlog_bytes() const { return backlog_bytes_.load(std::memory_order_relaxed); }
     void use_tls(std::shared_ptr<boost::asio::ssl::context> tls);
-    /// Closes the listening socket and every connection, with Close 1001 behind what is queued; `drained` is called
-    /// when the last is gone.
+    /// Closes the listening socket and every connection, with Close 1001 behind what is queued; `drained` is
+    /// called when the last is gone.
     void drain(std::function<void()> drained);
     /// Ends the thread, however things stand.
     void stop();
@@ -84,8 +87,8 @@ class shard {
     net_limits limits_;
     boost::asio::io_context io_{1};
     boost::asio::basic_socket_acceptor<boost::asio::ip::tcp, executor> acceptor_{io_.get_executor()};
-    boost::asio::basic_waitable_timer<std::chrono::steady_clock, boost::asio::wait_traits<std::chrono::steady_clock>,
-                                      executor>
+    boost::asio::basic_waitable_timer<std::chrono::steady_clock,
+                                      boost::asio::wait_traits<std::chrono::steady_clock>, executor>
         ticker_{io_.get_executor()};
     std::unique_ptr<services> outside_;
     site &site_;

@@ -10,7 +10,8 @@ class site {
   public:
     virtual ~site() = default;
 
-    /// Asks the database `select 1`; `then` gets what is wrong with it, or an empty text, on the caller's shard.
+    /// Asks the database `select 1`; `then` gets what is wrong with it, or an empty text, on the caller's
+    /// shard.
     virtual void check_database(std::function<void(std::function<void()>)> post,
                                 std::function<void(std::string)> then) = 0;
     /// Prometheus' text format.

@@ -9,17 +9,15 @@ namespace walcast {
 namespace ssl = boost::asio::ssl;
 
 namespace {
-bool is_pem(const std::string &text)
-{
+bool is_pem(const std::string &text) {
     return text.find("-----BEGIN") != std::string::npos;
 }
 } // namespace
 
-std::shared_ptr<ssl::context> make_tls_context(const std::string &certificate, const std::string &key)
-{
+std::shared_ptr<ssl::context> make_tls_context(const std::string &certificate, const std::string &key) {
     auto context = std::make_shared<ssl::context>(ssl::context::tls_server);
-    context->set_options(ssl::context::default_workarounds | ssl::context::no_tlsv1 | ssl::context::no_tlsv1_1 |
-                         ssl::context::no_sslv3);
+    context->set_options(ssl::context::default_workarounds | ssl::context::no_tlsv1 |
+                         ssl::context::no_tlsv1_1 | ssl::context::no_sslv3);
     try {
         if (is_pem(certificate))
             context->use_certificate_chain(boost::asio::buffer(certificate));

@@ -23,11 +23,11 @@ websocket_connection::websocket_connection(std::shared_ptr<outbox> box, std::siz
                                            std::size_t outbox_bound)
     : box_(box)
     , stream_(outbox_stream(std::move(box)))
-    , outbox_bound_(outbox_bound)
-{
+    , outbox_bound_(outbox_bound) {
     stream_.read_message_max(max_message_bytes);
     stream_.auto_fragment(false);
-    stream_.set_option(websocket::stream_base::timeout{websocket::stream_base::none(), websocket::stream_base::none(),
+    stream_.set_option(websocket::stream_base::timeout{websocket::stream_base::none(),
+                                                       websocket::stream_base::none(),
                                                        false}); // the outbox has the deadlines
     // Beast answers a Close by itself, within a read. Nothing may follow that answer.
     stream_.control_callback([this](websocket::frame_type kind, boost::beast::string_view) {
@@ -39,8 +39,7 @@ websocket_connection::websocket_connection(std::shared_ptr<outbox> box, std::siz
 websocket_connection::~websocket_connection() = default;
 
 void websocket_connection::accept(const request &upgrade, event_hub &hub, std::string token,
-                                  std::function<void()> ended)
-{
+                                  std::function<void()> ended) {
     ended_ = std::move(ended);
     stream_.async_accept(upgrade, [self = shared_from_this(), &hub,
                                    token = std::move(token)](boost::system::error_code error) mutable {
@@ -54,8 +53,7 @@ void websocket_connection::accept(const request &upgrade, event_hub &hub, std::s
 }
 
 void websocket_connection::refuse(const request &upgrade, close_code code, std::string reason,
-                                  std::function<void()> ended)
-{
+                                  std::function<void()> ended) {
     ended_ = std::move(ended);
     stream_.async_accept(upgrade, [self = shared_from_this(), code, reason = std::move(reason)](auto error) {
         if (error)
@@ -64,20 +62,17 @@ void websocket_connection::refuse(const request &upgrade, close_code code, std::
     });
 }
 
-void websocket_connection::abandon()
-{
+void websocket_connection::abandon() {
     ended_ = nullptr;
     session_.reset();
 }
 
-void websocket_connection::broken()
-{
+void websocket_connection::broken() {
     if (!busy_)
         end();
 }
 
-void websocket_connection::resume_input()
-{
+void websocket_connection::resume_input() {
     if (busy_ || closing_ || !session_ || !session_->wants_input())
         return;
     busy_ = true;
@@ -86,8 +81,7 @@ void websocket_connection::resume_input()
     });
 }
 
-void websocket_connection::received(boost::system::error_code error)
-{
+void websocket_connection::received(boost::system::error_code error) {
     if (error)
         return end();
     const auto message = buffer_.cdata();
@@ -101,8 +95,7 @@ void websocket_connection::received(boost::system::error_code error)
         request_writable(); // replies pile up: read on when they are gone
 }
 
-void websocket_connection::send(std::string_view prefix, const shared_frame &body)
-{
+void websocket_connection::send(std::string_view prefix, const shared_frame &body) {
     if (closing_)
         return;
     const text_frame_header header(prefix.size() + body->bytes().size());
@@ -112,8 +105,7 @@ void websocket_connection::send(std::string_view prefix, const shared_frame &bod
     box_->push({head.data(), static_cast<std::size_t>(end - head.data())}, body);
 }
 
-void websocket_connection::close(close_code code, std::string_view reason)
-{
+void websocket_connection::close(close_code code, std::string_view reason) {
     if (std::exchange(closing_, true))
         return;
     websocket::close_reason why(static_cast<std::uint16_t>(code));
@@ -125,8 +117,7 @@ void websocket_connection::close(close_code code, std::string_view reason)
     box_->deadline(outbox::clock::now() + close_grace);
 }
 
-void websocket_connection::request_writable()
-{
+void websocket_connection::request_writable() {
     box_->when_below(std::max<std::size_t>(outbox_bound_ / 2, 1), [weak = weak_from_this()] {
         const auto self = weak.lock();
         if (!self || !self->session_)
@@ -136,8 +127,7 @@ void websocket_connection::request_writable()
     });
 }
 
-void websocket_connection::end()
-{
+void websocket_connection::end() {
     busy_ = true;
     session_.reset();
     box_->abort();

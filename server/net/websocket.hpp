@@ -18,14 +18,16 @@ class event_hub;
 
 /// One WebSocket connection that carries a v0 session.
 ///
-/// Beast reads: frames, fragments, control frames, UTF-8, sizes. Messages are written past it, straight into the outbox.
-/// Keeps itself alive while a read is pending; a connection that is not read for now is kept by its shard. One thread.
+/// Beast reads: frames, fragments, control frames, UTF-8, sizes. Messages are written past it, straight into
+/// the outbox. Keeps itself alive while a read is pending; a connection that is not read for now is kept by
+/// its shard. One thread.
 class websocket_connection : public output, public std::enable_shared_from_this<websocket_connection> {
   public:
     using request = boost::beast::http::request<boost::beast::http::string_body>;
 
     /// `outbox_bound` is the session's: request_writable calls back at half of it.
-    websocket_connection(std::shared_ptr<outbox> box, std::size_t max_message_bytes, std::size_t outbox_bound);
+    websocket_connection(std::shared_ptr<outbox> box, std::size_t max_message_bytes,
+                         std::size_t outbox_bound);
     ~websocket_connection() override;
 
     /// Answers the upgrade and goes on by itself. `ended` is called once, when nothing more will happen.

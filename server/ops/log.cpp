@@ -16,16 +16,16 @@ namespace {
 
 constexpr std::array<std::string_view, 4> level_names{"debug", "info", "warning", "error"};
 
-std::string now_rfc3339()
-{
+std::string now_rfc3339() {
     const auto now = std::chrono::system_clock::now();
-    const auto micros = std::chrono::duration_cast<std::chrono::microseconds>(now.time_since_epoch()).count() % 1'000'000;
-    return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:06}Z", fmt::gmtime(std::chrono::system_clock::to_time_t(now)), micros);
+    const auto micros =
+        std::chrono::duration_cast<std::chrono::microseconds>(now.time_since_epoch()).count() % 1'000'000;
+    return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:06}Z", fmt::gmtime(std::chrono::system_clock::to_time_t(now)),
+                       micros);
 }
 
 template <class Writer>
-void write_value(Writer &writer, const log_field &field)
-{
+void write_value(Writer &writer, const log_field &field) {
     std::visit(
         [&](const auto &value) {
             using T = std::decay_t<decltype(value)>;
@@ -48,24 +48,19 @@ void write_value(Writer &writer, const log_field &field)
 logger::logger(int descriptor, log_format format, log_level least)
     : descriptor_(descriptor)
     , format_(format)
-    , least_(least)
-{
-}
+    , least_(least) {}
 
-void logger::set(log_format format, log_level least)
-{
+void logger::set(log_format format, log_level least) {
     const std::scoped_lock lock(mutex_);
     format_ = format;
     least_.store(least, std::memory_order_relaxed);
 }
 
-bool logger::enabled(log_level level) const
-{
+bool logger::enabled(log_level level) const {
     return level >= least_.load(std::memory_order_relaxed);
 }
 
-void logger::write(log_level level, std::string_view message, std::initializer_list<log_field> fields)
-{
+void logger::write(log_level level, std::string_view message, std::initializer_list<log_field> fields) {
     if (!enabled(level))
         return;
     const auto time = now_rfc3339();

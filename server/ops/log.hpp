@@ -22,33 +22,22 @@ struct log_field {
 
     log_field(std::string_view k, std::string_view v)
         : key(k)
-        , value(v)
-    {
-    }
+        , value(v) {}
     log_field(std::string_view k, const std::string &v)
         : key(k)
-        , value(std::string_view(v))
-    {
-    }
+        , value(std::string_view(v)) {}
     log_field(std::string_view k, const char *v)
         : key(k)
-        , value(std::string_view(v))
-    {
-    }
+        , value(std::string_view(v)) {}
     log_field(std::string_view k, bool v)
         : key(k)
-        , value(v)
-    {
-    }
+        , value(v) {}
     log_field(std::string_view k, double v)
         : key(k)
-        , value(v)
-    {
-    }
+        , value(v) {}
     template <std::integral T>
     log_field(std::string_view k, T v)
-        : key(k)
-    {
+        : key(k) {
         if constexpr (std::is_signed_v<T>)
             value = static_cast<std::int64_t>(v);
         else
@@ -61,19 +50,25 @@ struct log_field {
 /// Made once in main() and handed down by reference. Never give it a token: callers log token *uuids*.
 class logger {
   public:
-    explicit logger(int descriptor = 2, log_format format = log_format::json, log_level least = log_level::info);
+    explicit logger(int descriptor = 2, log_format format = log_format::json,
+                    log_level least = log_level::info);
 
     void set(log_format format, log_level least);
     [[nodiscard]] bool enabled(log_level level) const;
 
     void write(log_level level, std::string_view message, std::initializer_list<log_field> fields = {});
-    void debug(std::string_view message, std::initializer_list<log_field> f = {}) { write(log_level::debug, message, f); }
-    void info(std::string_view message, std::initializer_list<log_field> f = {}) { write(log_level::info, message, f); }
-    void warning(std::string_view message, std::initializer_list<log_field> f = {})
-    {
+    void debug(std::string_view message, std::initializer_list<log_field> f = {}) {
+        write(log_level::debug, message, f);
+    }
+    void info(std::string_view message, std::initializer_list<log_field> f = {}) {
+        write(log_level::info, message, f);
+    }
+    void warning(std::string_view message, std::initializer_list<log_field> f = {}) {
         write(log_level::warning, message, f);
     }
-    void error(std::string_view message, std::initializer_list<log_field> f = {}) { write(log_level::error, message, f); }
+    void error(std::string_view message, std::initializer_list<log_field> f = {}) {
+        write(log_level::error, message, f);
+    }
 
   private:
     int descriptor_;

@@ -10,13 +10,12 @@ namespace walcast {
 
 /// A counter or gauge without labels. Only probes call these: they are where metrics get their names.
 [[nodiscard]] inline prometheus::Counter &counter(prometheus::Registry &into, const std::string &name,
-                                                  const std::string &help)
-{
+                                                  const std::string &help) {
     return prometheus::BuildCounter().Name(name).Help(help).Register(into).Add({});
 }
 
-[[nodiscard]] inline prometheus::Gauge &gauge(prometheus::Registry &into, const std::string &name, const std::string &help)
-{
+[[nodiscard]] inline prometheus::Gauge &gauge(prometheus::Registry &into, const std::string &name,
+                                              const std::string &help) {
     return prometheus::BuildGauge().Name(name).Help(help).Register(into).Add({});
 }
 

@@ -5,8 +5,7 @@
 
 namespace walcast {
 
-std::string to_json(const std::vector<prometheus::MetricFamily> &families)
-{
+std::string to_json(const std::vector<prometheus::MetricFamily> &families) {
     rapidjson::StringBuffer buffer;
     rapidjson::Writer<rapidjson::StringBuffer> writer(buffer);
     const auto text = [&](const char *key, const std::string &value) {

@@ -5,8 +5,7 @@
 namespace walcast {
 
 namespace {
-prometheus::Gauge &sockets(prometheus::Registry &into)
-{
+prometheus::Gauge &sockets(prometheus::Registry &into) {
     auto &family = prometheus::BuildGauge()
                        .Name("arvados_ws_sockets")
                        .Help("Open WebSocket connections by protocol version.")
@@ -20,8 +19,6 @@ net_probe::net_probe(prometheus::Registry &into)
     : connections_(gauge(into, "walcast_connections", "Open connections, HTTP and WebSocket."))
     , refused_(counter(into, "walcast_connections_refused_total", "Connections refused at the limit."))
     , requests_(counter(into, "walcast_http_requests_total", "HTTP requests that are not upgrades."))
-    , sockets_(sockets(into))
-{
-}
+    , sockets_(sockets(into)) {}
 
 } // namespace walcast

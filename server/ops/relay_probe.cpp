@@ -5,8 +5,7 @@
 namespace walcast {
 
 namespace {
-prometheus::Gauge &open_connections(prometheus::Registry &into, const char *inuse)
-{
+prometheus::Gauge &open_connections(prometheus::Registry &into, const char *inuse) {
     return prometheus::BuildGauge()
         .Name("arvados_ws_db_open_connections")
         .Help("Open database connections, idle (0) and in use (1).")
@@ -15,24 +14,25 @@ prometheus::Gauge &open_connections(prometheus::Registry &into, const char *inus
 }
 } // namespace
 
-relay_probe::relay_probe(prometheus::Registry &into, const std::string &config_sha256, double config_timestamp,
-                         unsigned queue_capacity, unsigned most_connections)
+relay_probe::relay_probe(prometheus::Registry &into, const std::string &config_sha256,
+                         double config_timestamp, unsigned queue_capacity, unsigned most_connections)
     : queue_length_(gauge(into, "arvados_ws_queue_len", "Bytes of batches that shards have not handled yet."))
     , queue_capacity_(gauge(into, "arvados_ws_queue_cap", "API.WebsocketServerEventQueue, as configured."))
-    , most_connections_(gauge(into, "arvados_ws_db_max_connections", "PostgreSQL.ConnectionPool, as configured."))
+    , most_connections_(
+          gauge(into, "arvados_ws_db_max_connections", "PostgreSQL.ConnectionPool, as configured."))
     , busy_(open_connections(into, "1"))
     , idle_(open_connections(into, "0"))
     , decoded_(gauge(into, "walcast_decoded_lsn_bytes", "Position up to which the log has been decoded."))
     , log_end_(gauge(into, "walcast_log_end_lsn_bytes", "End of the server's log, as last heard."))
     , confirmed_(gauge(into, "walcast_confirmed_lsn_bytes", "Position that the slot was told it may forget."))
-    , retained_(gauge(into, "walcast_retained_wal_bytes", "Log that the slot holds back for a restart of the relay."))
+    , retained_(gauge(into, "walcast_retained_wal_bytes",
+                      "Log that the slot holds back for a restart of the relay."))
     , transactions_(gauge(into, "walcast_transactions", "Transactions read since the start."))
     , changes_(gauge(into, "walcast_changes", "Changes read since the start."))
     , reconnects_(gauge(into, "walcast_source_reconnects", "Reconnects of the source since the start."))
     , slots_lost_(gauge(into, "walcast_slots_lost", "Times that the slot was found lost since the start."))
     , by_slot_(gauge(into, "walcast_source_is_slot", "1: the slot is read; 0: the listener, or nothing yet."))
-    , ready_(gauge(into, "walcast_ready", "1: the feed has been refilled."))
-{
+    , ready_(gauge(into, "walcast_ready", "1: the feed has been refilled.")) {
     queue_capacity_.Set(queue_capacity);
     most_connections_.Set(most_connections);
     prometheus::BuildGauge()
@@ -43,8 +43,7 @@ relay_probe::relay_probe(prometheus::Registry &into, const std::string &config_s
         .Set(config_timestamp);
 }
 
-void relay_probe::set(const reading &now)
-{
+void relay_probe::set(const reading &now) {
     const auto number = [](auto value) { return static_cast<double>(value); };
     queue_length_.Set(number(now.backlog_bytes));
     busy_.Set(now.connections_busy);

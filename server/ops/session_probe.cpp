@@ -7,7 +7,8 @@ namespace walcast {
 session_probe::session_probe(prometheus::Registry &into)
     : events_in_(counter(into, "arvados_ws_events_in", "Events that the source has brought."))
     , events_out_(counter(into, "arvados_ws_events_out", "Events sent to clients."))
-    , delay_(gauge(into, "arvados_ws_queue_delay", "Seconds from the commit to the fan-out of the newest event."))
+    , delay_(gauge(into, "arvados_ws_queue_delay",
+                   "Seconds from the commit to the fan-out of the newest event."))
     , sinks_(gauge(into, "arvados_ws_sinks", "Sessions that may receive events."))
     , behind_(gauge(into, "arvados_ws_sinks_blocked",
                     "Sessions that are behind: their outbox is full. They block nobody."))
@@ -15,10 +16,11 @@ session_probe::session_probe(prometheus::Registry &into)
                    .Name("walcast_events_skipped_total")
                    .Help("Rows of logs that cannot be sent, by reason.")
                    .Register(into))
-    , truncated_(counter(into, "walcast_events_truncated_total", "Events sent without all of their properties, being too large."))
-    , replayed_(counter(into, "walcast_events_replayed_total", "Events sent to clients that asked with last_log_id or were behind."))
-    , bad_requests_(counter(into, "walcast_bad_requests_total", "Client messages answered with status 400."))
-{
-}
+    , truncated_(counter(into, "walcast_events_truncated_total",
+                         "Events sent without all of their properties, being too large."))
+    , replayed_(counter(into, "walcast_events_replayed_total",
+                        "Events sent to clients that asked with last_log_id or were behind."))
+    , bad_requests_(
+          counter(into, "walcast_bad_requests_total", "Client messages answered with status 400.")) {}
 
 } // namespace walcast

@@ -10,18 +10,15 @@
 
 namespace walcast {
 
-/// What sessions tell the metrics: verbs, so that no other code knows a metric's name. Safe from any thread; the hub
-/// adds up a batch and calls once.
+/// What sessions tell the metrics: verbs, so that no other code knows a metric's name. Safe from any thread;
+/// the hub adds up a batch and calls once.
 class session_probe {
   public:
     explicit session_probe(prometheus::Registry &into);
 
     void events_in(std::uint64_t count) { events_in_.Increment(static_cast<double>(count)); }
     /// Events offered to sessions whose filters match, and events queued for clients.
-    void delivered(std::uint64_t count)
-    {
-        events_out_.Increment(static_cast<double>(count));
-    }
+    void delivered(std::uint64_t count) { events_out_.Increment(static_cast<double>(count)); }
     /// Seconds from the commit to the fan-out of the newest event.
     void delay(double seconds) { delay_.Set(seconds); }
     void session_opened() { sinks_.Increment(); }

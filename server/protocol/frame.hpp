@@ -13,9 +13,7 @@ namespace walcast {
 class frame : public boost::intrusive_ref_counter<frame, boost::thread_unsafe_counter> {
   public:
     explicit frame(std::string bytes)
-        : bytes_(std::move(bytes))
-    {
-    }
+        : bytes_(std::move(bytes)) {}
 
     [[nodiscard]] const std::string &bytes() const { return bytes_; }
 
@@ -25,8 +23,7 @@ class frame : public boost::intrusive_ref_counter<frame, boost::thread_unsafe_co
 
 using shared_frame = boost::intrusive_ptr<const frame>;
 
-[[nodiscard]] inline shared_frame make_frame(std::string bytes)
-{
+[[nodiscard]] inline shared_frame make_frame(std::string bytes) {
     return shared_frame(new frame(std::move(bytes)));
 }
 

@@ -19,8 +19,8 @@ constexpr std::array<std::string_view, 6> attribute_names{
 constexpr std::string_view truncated_mark = R"("truncated":true)";
 /// What the keys, commas and brackets of two full sets of attributes take, and the mark.
 constexpr std::size_t attributes_overhead = 400;
-/// Values nested deeper than this are not passed on: Python's parser, for one, gives up at 1,000 levels, and anybody may
-/// post a row.
+/// Values nested deeper than this are not passed on: Python's parser, for one, gives up at 1,000 levels, and
+/// anybody may post a row.
 constexpr std::size_t max_depth = 200;
 /// JSON made from YAML may be this long before it is cut down.
 constexpr std::size_t max_yaml_json = 8 * max_yaml_bytes;

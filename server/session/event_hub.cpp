@@ -21,12 +21,9 @@ event_hub::event_hub(feed::limits bounds, session_limits limits, services &outsi
     , journal_(journal_entries, journal_frame_bytes)
     , limits_(limits)
     , outside_(outside)
-    , probe_(probe)
-{
-}
+    , probe_(probe) {}
 
-void event_hub::append(const batch &next, std::int64_t now_us)
-{
+void event_hub::append(const batch &next, std::int64_t now_us) {
     now_us_ = now_us;
     const auto fresh = journal_.end();
     for (const auto &transaction : next.transactions) {
@@ -41,7 +38,8 @@ void event_hub::append(const batch &next, std::int64_t now_us)
             const auto what = event_of(number);
             if (!what)
                 continue;
-            filters_.match(*what, [&](subscription &matched) { matched.owner->offer(matched, number, *what); });
+            filters_.match(*what,
+                           [&](subscription &matched) { matched.owner->offer(matched, number, *what); });
         }
     }
     if (!next.transactions.empty())
@@ -50,8 +48,8 @@ void event_hub::append(const batch &next, std::int64_t now_us)
         session->flush();
     feed_.trim(now_us);
     if (next.ready && !ready_) {
-        // Sessions that subscribed while the feed was being refilled begin here: what committed before the source
-        // started is not new to anybody who did not ask for it.
+        // Sessions that subscribed while the feed was being refilled begin here: what committed before the
+        // source started is not new to anybody who did not ask for it.
         ready_ = true;
         ready_since_ = fresh;
         for (auto *session : std::vector(sessions_.begin(), sessions_.end()))
@@ -60,8 +58,7 @@ void event_hub::append(const batch &next, std::int64_t now_us)
     wake_waiters();
 }
 
-void event_hub::note_events(std::uint64_t segment)
-{
+void event_hub::note_events(std::uint64_t segment) {
     const auto &transaction = *feed_[segment];
     event found;
     std::uint32_t place = 0;
@@ -75,24 +72,21 @@ void event_hub::note_events(std::uint64_t segment)
     }
 }
 
-void event_hub::tick(std::int64_t now_us)
-{
+void event_hub::tick(std::int64_t now_us) {
     now_us_ = now_us;
     feed_.trim(now_us);
     for (auto *session : std::vector(sessions_.begin(), sessions_.end()))
         session->tick();
 }
 
-void event_hub::when_decoded(lsn up_to, std::function<void()> then)
-{
+void event_hub::when_decoded(lsn up_to, std::function<void()> then) {
     if (feed_.decoded() >= up_to)
         then();
     else
         waiters_.push_back({up_to, std::move(then)});
 }
 
-void event_hub::wake_waiters()
-{
+void event_hub::wake_waiters() {
     const auto reached = std::partition(waiters_.begin(), waiters_.end(),
                                         [this](const waiter &one) { return one.up_to > feed_.decoded(); });
     std::vector<waiter> woken(std::make_move_iterator(reached), std::make_move_iterator(waiters_.end()));
@@ -101,8 +95,7 @@ void event_hub::wake_waiters()
         one.then();
 }
 
-std::optional<event> event_hub::event_of(std::uint64_t number)
-{
+std::optional<event> event_hub::event_of(std::uint64_t number) {
     const auto &entry = journal_[number];
     if (!feed_.holds(entry.segment))
         return std::nullopt;
@@ -113,16 +106,14 @@ std::optional<event> event_hub::event_of(std::uint64_t number)
     return found;
 }
 
-std::optional<event> event_hub::event_of(const transaction &one)
-{
+std::optional<event> event_hub::event_of(const transaction &one) {
     event found;
     if (one.changes().empty() || reader_.read(one, one.changes().front(), found) != event_problem::none)
         return std::nullopt;
     return found;
 }
 
-shared_frame event_hub::frame_of(std::uint64_t number, const event &of)
-{
+shared_frame event_hub::frame_of(std::uint64_t number, const event &of) {
     const auto &entry = journal_[number];
     if (entry.frame || entry.unsendable)
         return entry.frame;
@@ -134,8 +125,7 @@ shared_frame event_hub::frame_of(std::uint64_t number, const event &of)
     return made;
 }
 
-shared_frame event_hub::encode(const event &of)
-{
+shared_frame event_hub::encode(const event &of) {
     std::string body;
     switch (encode_v0_event(of, limits_.max_event_bytes, body)) {
     case v0_outcome::complete:
@@ -153,8 +143,7 @@ shared_frame event_hub::encode(const event &of)
     return make_frame(std::move(body));
 }
 
-void event_hub::remove(v0_session &session)
-{
+void event_hub::remove(v0_session &session) {
     sessions_.erase(&session);
     std::erase(dirty_, &session);
 }

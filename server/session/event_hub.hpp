@@ -29,9 +29,10 @@ struct session_limits {
 
 /// The place of one shard where events meet sessions: its feed, the journal, the filters, and who is dirty.
 ///
-/// Driven by the shard: append() for every batch of the source, tick() about once a second. One thread, no locks.
-/// A batch is matched as a whole, each event encoded at most once, and each session that got something is flushed
-/// once at the end, which is what makes a burst cost one write per session instead of one per event.
+/// Driven by the shard: append() for every batch of the source, tick() about once a second. One thread, no
+/// locks. A batch is matched as a whole, each event encoded at most once, and each session that got something
+/// is flushed once at the end, which is what makes a burst cost one write per session instead of one per
+/// event.
 class event_hub {
   public:
     event_hub(feed::limits bounds, session_limits limits, services &outside, session_probe &probe);
@@ -48,8 +49,8 @@ class event_hub {
     [[nodiscard]] bool ready() const { return ready_; }
     [[nodiscard]] const feed &transactions() const { return feed_; }
     [[nodiscard]] const event_journal &journal() const { return journal_; }
-    /// The first journal entry that was not yet known when the source became ready: where a subscription begins that
-    /// was made before.
+    /// The first journal entry that was not yet known when the source became ready: where a subscription
+    /// begins that was made before.
     [[nodiscard]] std::uint64_t ready_since() const { return ready_since_; }
     [[nodiscard]] filter_index &filters() { return filters_; }
     [[nodiscard]] services &outside() { return outside_; }
@@ -61,7 +62,8 @@ class event_hub {
     [[nodiscard]] std::optional<event> event_of(std::uint64_t number);
     /// The event of a transaction that was read from the table.
     [[nodiscard]] std::optional<event> event_of(const transaction &one);
-    /// The encoded event of a journal entry; null if it cannot be encoded. Encoded once, then remembered for a while.
+    /// The encoded event of a journal entry; null if it cannot be encoded. Encoded once, then remembered for
+    /// a while.
     [[nodiscard]] shared_frame frame_of(std::uint64_t number, const event &of);
     [[nodiscard]] shared_frame encode(const event &of);
 

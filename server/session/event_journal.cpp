@@ -4,8 +4,7 @@
 
 namespace walcast {
 
-void event_journal::append(std::uint64_t segment, std::uint32_t change, log_id id)
-{
+void event_journal::append(std::uint64_t segment, std::uint32_t change, log_id id) {
     numbers_[id] = end();
     entries_.push_back({segment, change, false, id, nullptr});
     while (entries_.size() > most_entries_) {
@@ -19,16 +18,14 @@ void event_journal::append(std::uint64_t segment, std::uint32_t change, log_id i
     }
 }
 
-std::optional<std::uint64_t> event_journal::find(log_id id) const
-{
+std::optional<std::uint64_t> event_journal::find(log_id id) const {
     const auto found = numbers_.find(id);
     if (found == numbers_.end())
         return std::nullopt;
     return found->second;
 }
 
-void event_journal::keep_frame(std::uint64_t number, shared_frame frame)
-{
+void event_journal::keep_frame(std::uint64_t number, shared_frame frame) {
     frame_bytes_ += frame->bytes().size();
     entries_[number - first_].frame = std::move(frame);
     framed_.push_back(number);

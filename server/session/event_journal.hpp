@@ -13,8 +13,9 @@ namespace walcast {
 
 /// One event, as the journal remembers it.
 struct journal_entry {
-    std::uint64_t segment; ///< the feed's number of the segment that holds the row, for as long as it holds it
-    std::uint32_t change;  ///< the row's place in the segment
+    std::uint64_t
+        segment;          ///< the feed's number of the segment that holds the row, for as long as it holds it
+    std::uint32_t change; ///< the row's place in the segment
     bool unsendable = false; ///< encoding was tried and cannot succeed
     log_id id;
     shared_frame frame; ///< the encoded event, while recent; null before it is first wanted
@@ -22,24 +23,24 @@ struct journal_entry {
 
 /// The commit order of the rows of `logs`, remembered for much longer than the rows themselves.
 ///
-/// The order in which events committed cannot be read from the table afterwards: ids are given out before the commit,
-/// and PostgreSQL keeps no commit times by default. So the journal keeps it, 40 bytes an event: a client that is
-/// further behind than the feed reaches has its rows read again by id, in this order.
-/// Entries are numbered without gaps; those numbers are the cursors of v0 sessions.
+/// The order in which events committed cannot be read from the table afterwards: ids are given out before the
+/// commit, and PostgreSQL keeps no commit times by default. So the journal keeps it, 40 bytes an event: a
+/// client that is further behind than the feed reaches has its rows read again by id, in this order. Entries
+/// are numbered without gaps; those numbers are the cursors of v0 sessions.
 class event_journal {
   public:
     /// Keeps at most `entries`, and the encoded frames of the newest `frame_bytes`.
     event_journal(std::size_t entries, std::size_t frame_bytes)
         : most_entries_(entries)
-        , most_frame_bytes_(frame_bytes)
-    {
-    }
+        , most_frame_bytes_(frame_bytes) {}
 
     void append(std::uint64_t segment, std::uint32_t change, log_id id);
 
     [[nodiscard]] std::uint64_t first() const { return first_; }
     [[nodiscard]] std::uint64_t end() const { return first_ + entries_.size(); }
-    [[nodiscard]] const journal_entry &operator[](std::uint64_t number) const { return entries_[number - first_]; }
+    [[nodiscard]] const journal_entry &operator[](std::uint64_t number) const {
+        return entries_[number - first_];
+    }
     /// The number of the entry with this id.
     [[nodiscard]] std::optional<std::uint64_t> find(log_id id) const;
 

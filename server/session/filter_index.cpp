@@ -6,8 +6,7 @@
 namespace walcast {
 
 template <class Function>
-void filter_index::each_bucket(const filter_group &of, Function &&act)
-{
+void filter_index::each_bucket(const filter_group &of, Function &&act) {
     const auto in = [&](buckets &all, std::span<const std::string> keys) {
         for (const auto &key : keys) {
             auto &into = all[key];
@@ -24,8 +23,7 @@ void filter_index::each_bucket(const filter_group &of, Function &&act)
         act(rest_);
 }
 
-void filter_index::insert(subscription &added)
-{
+void filter_index::insert(subscription &added) {
     auto [at, is_new] = groups_.try_emplace(std::string(added.filter->canonical()));
     if (is_new) {
         at->second = std::make_unique<filter_group>(filter_group{added.filter, {}});
@@ -38,8 +36,7 @@ void filter_index::insert(subscription &added)
     added.group->members.push_back(&added);
 }
 
-void filter_index::erase(subscription &removed)
-{
+void filter_index::erase(subscription &removed) {
     auto *group = std::exchange(removed.group, nullptr);
     if (!group)
         return;

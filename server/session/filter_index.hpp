@@ -18,21 +18,20 @@ namespace walcast {
 class v0_session;
 struct filter_group;
 
-/// A filter that a v0 session has subscribed to, and which events it has covered: an event is sent once however many
-/// subscriptions match it, so a replay leaves out what an older subscription has covered.
+/// A filter that a v0 session has subscribed to, and which events it has covered: an event is sent once
+/// however many subscriptions match it, so a replay leaves out what an older subscription has covered.
 struct subscription {
     v0_session *owner = nullptr;
     std::shared_ptr<const event_filter> filter;
-    std::uint64_t since = 0;       ///< every journal entry from here on
-    bool floating = false;         ///< `since` is not known yet: subscribed before the feed was ready
+    std::uint64_t since = 0; ///< every journal entry from here on
+    bool floating = false;   ///< `since` is not known yet: subscribed before the feed was ready
     std::optional<std::uint64_t> replayed_from; ///< and those from here on with ids over `replayed_above`
     log_id replayed_above{std::numeric_limits<std::int64_t>::min()};
     std::optional<log_id> scanned_above; ///< and rows from before the journal, with ids over this
     filter_group *group = nullptr;       ///< where it is indexed, or null
     std::uint32_t slot = 0;              ///< its place among the group's members
 
-    [[nodiscard]] bool covers(std::uint64_t number, log_id id) const
-    {
+    [[nodiscard]] bool covers(std::uint64_t number, log_id id) const {
         return number >= since || (replayed_from && number >= *replayed_from && id > replayed_above);
     }
     [[nodiscard]] bool covers_scanned(log_id id) const { return scanned_above && id > *scanned_above; }
@@ -44,8 +43,9 @@ struct filter_group {
     std::vector<subscription *> members;
 };
 
-/// Finds the subscriptions that an event matches: each distinct filter is evaluated once per event however many
-/// sessions have it, and a filter that names its object or its event types is only looked at when the event has them.
+/// Finds the subscriptions that an event matches: each distinct filter is evaluated once per event however
+/// many sessions have it, and a filter that names its object or its event types is only looked at when the
+/// event has them.
 class filter_index {
   public:
     void insert(subscription &added);
@@ -53,8 +53,7 @@ class filter_index {
 
     /// Calls `found` for each matching subscription; must not insert or erase meanwhile.
     template <class Function>
-    void match(const event &of, Function &&found) const
-    {
+    void match(const event &of, Function &&found) const {
         if (const auto by_object = by_object_.find(of.object_uuid); by_object != by_object_.end())
             match_in(by_object->second, of, found);
         if (const auto by_type = by_type_.find(of.event_type); by_type != by_type_.end())
@@ -73,8 +72,7 @@ class filter_index {
     using buckets = std::unordered_map<std::string, bucket, text_hash, std::equal_to<>>;
 
     template <class Function>
-    static void match_in(const bucket &groups, const event &of, Function &&found)
-    {
+    static void match_in(const bucket &groups, const event &of, Function &&found) {
         for (const auto *group : groups)
             if (group->filter->matches(of))
                 for (auto *member : group->members)
@@ -85,7 +83,8 @@ class filter_index {
     template <class Function>
     void each_bucket(const filter_group &of, Function &&act);
 
-    std::unordered_map<std::string, std::unique_ptr<filter_group>, text_hash, std::equal_to<>> groups_; ///< by canonical form
+    std::unordered_map<std::string, std::unique_ptr<filter_group>, text_hash, std::equal_to<>>
+        groups_; ///< by canonical form
     buckets by_object_;
     buckets by_type_;
     bucket rest_;

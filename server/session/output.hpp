@@ -19,9 +19,9 @@ enum class close_code : std::uint16_t {
 
 /// Where a session's messages go: one client's connection, seen from above.
 ///
-/// Nothing here blocks, fails or calls back into the session: messages are queued, flush() writes what the socket takes,
-/// and the connection reports trouble later, from its own turn of the event loop. So a session may be called while
-/// others are walked.
+/// Nothing here blocks, fails or calls back into the session: messages are queued, flush() writes what the
+/// socket takes, and the connection reports trouble later, from its own turn of the event loop. So a session
+/// may be called while others are walked.
 class output {
   public:
     virtual ~output() = default;
@@ -34,7 +34,8 @@ class output {
     [[nodiscard]] virtual std::size_t queued_bytes() const = 0;
     /// Sends a Close frame after what is queued, and ends the connection.
     virtual void close(close_code code, std::string_view reason) = 0;
-    /// Calls v0_session::writable() once, from a later turn, when less than half of the outbox' bound is queued.
+    /// Calls v0_session::writable() once, from a later turn, when less than half of the outbox' bound is
+    /// queued.
     virtual void request_writable() = 0;
     /// Looks at wants_input() again.
     virtual void resume_input() = 0;

@@ -15,21 +15,22 @@ namespace walcast {
 /// Rows of `logs` read from the table, each as a transaction of one insert.
 struct log_rows {
     std::vector<transaction_ptr> rows;
-    bool more = false;  ///< the limit was reached: ask again after `last`
-    log_id last{};      ///< the greatest id that was looked at
+    bool more = false;   ///< the limit was reached: ask again after `last`
+    log_id last{};       ///< the greatest id that was looked at
     bool exists = false; ///< scan: the row `after` itself is in the table
-    lsn as_of;          ///< every commit visible to the query ends at or before this; zero if unknown
+    lsn as_of;           ///< every commit visible to the query ends at or before this; zero if unknown
 };
 
 /// What to read when the feed does not reach back far enough.
 struct log_scan {
-    log_id after{};           ///< rows with greater ids, in the order of ids
-    bool first = true; ///< the first page: begins no earlier than the replay window, and says whether `after` exists
+    log_id after{}; ///< rows with greater ids, in the order of ids
+    bool first =
+        true; ///< the first page: begins no earlier than the replay window, and says whether `after` exists
     std::uint32_t limit = 500;
 };
 
-/// What sessions ask of the database. Answers come later, on the shard's thread; a database that is away delays them
-/// and does not fail them. Whoever asks makes sure that it still exists when the answer comes.
+/// What sessions ask of the database. Answers come later, on the shard's thread; a database that is away
+/// delays them and does not fail them. Whoever asks makes sure that it still exists when the answer comes.
 class services {
   public:
     virtual ~services() = default;
@@ -39,7 +40,8 @@ class services {
     /// The rows that still exist, in the order of `ids`.
     virtual void read_logs(std::vector<log_id> ids, std::function<void(log_rows)> then) = 0;
     virtual void scan_logs(log_scan what, std::function<void(log_rows)> then) = 0;
-    /// Calls back when everything that a query with this `as_of` could see has gone through the feed of this shard.
+    /// Calls back when everything that a query with this `as_of` could see has gone through the feed of this
+    /// shard.
     virtual void barrier(lsn as_of, std::function<void()> then) = 0;
 };
 

@@ -15,8 +15,7 @@ constexpr std::uint64_t reread_rows = 256;
 constexpr std::uint64_t entries_per_turn = 2000;
 } // namespace
 
-void v0_session::work()
-{
+void v0_session::work() {
     if (replays_.empty())
         return advance(cursor_, hub_.journal().end(), nullptr);
     auto &now = replays_.front();
@@ -27,8 +26,7 @@ void v0_session::work()
         replays_.pop_front();
 }
 
-void v0_session::advance_replay(replay &now)
-{
+void v0_session::advance_replay(replay &now) {
     if (!std::exchange(now.looked_up, true)) {
         reread_.clear();
         reread_end_ = 0;
@@ -39,8 +37,7 @@ void v0_session::advance_replay(replay &now)
     ask_scan(now);
 }
 
-bool v0_session::resume_in_journal(replay &now)
-{
+bool v0_session::resume_in_journal(replay &now) {
     const auto place = hub_.journal().find(now.after);
     if (!place)
         return false;
@@ -53,8 +50,7 @@ bool v0_session::resume_in_journal(replay &now)
     return true;
 }
 
-void v0_session::ask_scan(replay &now)
-{
+void v0_session::ask_scan(replay &now) {
     waiting_ = true;
     hub_.outside().scan_logs(*now.scan, [weak = weak_from_this()](log_rows read) {
         const auto session = weak.lock();
@@ -73,8 +69,7 @@ void v0_session::ask_scan(replay &now)
     });
 }
 
-void v0_session::send_scanned(replay &now, const log_rows &read)
-{
+void v0_session::send_scanned(replay &now, const log_rows &read) {
     // A client that learned of its id elsewhere may ask before the feed has it; after the barrier it has.
     if (now.scan->first && resume_in_journal(now))
         return;
@@ -83,9 +78,10 @@ void v0_session::send_scanned(replay &now, const log_rows &read)
         const auto what = hub_.event_of(*row);
         if (!what || hub_.journal().find(what->id) || !now.of->filter->matches(*what))
             continue;
-        const bool covered = std::any_of(subscriptions_.begin(), subscriptions_.end(), [&](const subscription &one) {
-            return &one != now.of && one.covers_scanned(what->id) && one.filter->matches(*what);
-        });
+        const bool covered =
+            std::any_of(subscriptions_.begin(), subscriptions_.end(), [&](const subscription &one) {
+                return &one != now.of && one.covers_scanned(what->id) && one.filter->matches(*what);
+            });
         if (covered)
             continue;
         if (const auto body = hub_.encode(*what)) {
@@ -95,8 +91,9 @@ void v0_session::send_scanned(replay &now, const log_rows &read)
     }
     hub_.probe().replayed(sent);
     if (now.scan->first && !read.exists) {
-        // Not a row of the table: made up, rolled back, or deleted. What committed after it cannot be told, so
-        // greater ids are what is owed. (If it exists, it committed before the journal began: all of the journal is.)
+        // Not a row of the table: made up, rolled back, or deleted. What committed after it cannot be told,
+        // so greater ids are what is owed. (If it exists, it committed before the journal began: all of the
+        // journal is.)
         now.of->replayed_above = now.after;
     }
     if (read.more) {
@@ -111,28 +108,25 @@ void v0_session::send_scanned(replay &now, const log_rows &read)
     now.of->scanned_above = now.after;
 }
 
-bool v0_session::wanted(std::uint64_t number, const event &what, const subscription *replayed) const
-{
+bool v0_session::wanted(std::uint64_t number, const event &what, const subscription *replayed) const {
     const auto covers = [&](const subscription &one) {
         return one.covers(number, what.id) && one.filter->matches(what);
     };
     if (!replayed)
         return std::any_of(subscriptions_.begin(), subscriptions_.end(), covers);
-    return covers(*replayed) && std::none_of(subscriptions_.begin(), subscriptions_.end(), [&](const auto &one) {
-               return &one != replayed && covers(one);
-           });
+    return covers(*replayed) &&
+           std::none_of(subscriptions_.begin(), subscriptions_.end(),
+                        [&](const auto &one) { return &one != replayed && covers(one); });
 }
 
-std::optional<event> v0_session::event_of(std::uint64_t number)
-{
+std::optional<event> v0_session::event_of(std::uint64_t number) {
     if (auto held = hub_.event_of(number))
         return held;
     const auto found = reread_.find(hub_.journal()[number].id);
     return found == reread_.end() ? std::nullopt : hub_.event_of(*found->second);
 }
 
-void v0_session::advance(std::uint64_t &next, std::uint64_t end, const subscription *replayed)
-{
+void v0_session::advance(std::uint64_t &next, std::uint64_t end, const subscription *replayed) {
     std::uint64_t sent = 0;
     const auto turn_end = std::min(end, next + entries_per_turn);
     for (; next < turn_end && has_room(); ++next) {
@@ -158,8 +152,7 @@ void v0_session::advance(std::uint64_t &next, std::uint64_t end, const subscript
     hub_.probe().replayed(sent);
 }
 
-void v0_session::read_missing(std::uint64_t from, std::uint64_t end)
-{
+void v0_session::read_missing(std::uint64_t from, std::uint64_t end) {
     std::vector<log_id> ids;
     auto number = from;
     for (; number < end && ids.size() < reread_rows && !hub_.event_of(number); ++number)

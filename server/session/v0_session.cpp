@@ -22,14 +22,12 @@ v0_session::v0_session(event_hub &hub, output &out, std::string token)
     , out_(out)
     , token_(std::move(token))
     , cursor_(hub.journal().end())
-    , last_sent_us_(hub.now())
-{
+    , last_sent_us_(hub.now()) {
     hub_.add(*this);
     hub_.probe().session_opened();
 }
 
-v0_session::~v0_session()
-{
+v0_session::~v0_session() {
     hub_.probe().session_closed();
     if (known_ && !live_)
         hub_.probe().caught_up();
@@ -38,13 +36,11 @@ v0_session::~v0_session()
     hub_.remove(*this);
 }
 
-void v0_session::start()
-{
+void v0_session::start() {
     look_up_token();
 }
 
-void v0_session::look_up_token()
-{
+void v0_session::look_up_token() {
     looked_up_us_ = hub_.now();
     hub_.outside().authenticate(token_, [self = weak_from_this()](std::optional<principal> who) {
         if (const auto session = self.lock())
@@ -52,13 +48,11 @@ void v0_session::look_up_token()
     });
 }
 
-bool v0_session::may_read() const
-{
+bool v0_session::may_read() const {
     return who_ && who_->sees_everything();
 }
 
-void v0_session::authenticated(std::optional<principal> who)
-{
+void v0_session::authenticated(std::optional<principal> who) {
     const bool could = may_read();
     who_ = std::move(who);
     if (!known_) {
@@ -75,16 +69,14 @@ void v0_session::authenticated(std::optional<principal> who)
     pump();
 }
 
-void v0_session::reply(std::string_view text)
-{
+void v0_session::reply(std::string_view text) {
     out_.send({}, make_frame(std::string(text)));
     last_sent_us_ = hub_.now();
     if (!dirty_)
         out_.flush();
 }
 
-void v0_session::send(const shared_frame &body)
-{
+void v0_session::send(const shared_frame &body) {
     std::array<char, v0_prefix_max> prefix;
     const auto length = write_msg_id_prefix(prefix.data(), ++msg_id_);
     out_.send({prefix.data(), length}, body);
@@ -92,13 +84,11 @@ void v0_session::send(const shared_frame &body)
     ++uncounted_;
 }
 
-bool v0_session::has_room() const
-{
+bool v0_session::has_room() const {
     return out_.queued_bytes() < hub_.limits().outbox_bytes;
 }
 
-void v0_session::set_live(bool live)
-{
+void v0_session::set_live(bool live) {
     if (live == live_)
         return;
     live_ = live;
@@ -108,8 +98,7 @@ void v0_session::set_live(bool live)
         hub_.probe().fell_behind();
 }
 
-void v0_session::receive(std::string_view message)
-{
+void v0_session::receive(std::string_view message) {
     std::visit(
         [this](auto &&request) {
             using T = std::decay_t<decltype(request)>;
@@ -125,13 +114,11 @@ void v0_session::receive(std::string_view message)
         parse_v0_request(message));
 }
 
-bool v0_session::wants_input() const
-{
+bool v0_session::wants_input() const {
     return replays_.empty() && out_.queued_bytes() < 2 * hub_.limits().outbox_bytes;
 }
 
-void v0_session::subscribe(event_filter filter, std::optional<log_id> last_log_id)
-{
+void v0_session::subscribe(event_filter filter, std::optional<log_id> last_log_id) {
     if (subscriptions_.size() >= hub_.limits().max_subscriptions ||
         filter_bytes_ + filter.footprint() > most_filter_bytes) {
         hub_.probe().bad_request();
@@ -159,8 +146,7 @@ void v0_session::subscribe(event_filter filter, std::optional<log_id> last_log_i
     pump();
 }
 
-void v0_session::unsubscribe(std::string_view canonical)
-{
+void v0_session::unsubscribe(std::string_view canonical) {
     const auto found =
         std::find_if(subscriptions_.begin(), subscriptions_.end(),
                      [&](const subscription &one) { return one.filter->canonical() == canonical; });
@@ -174,8 +160,7 @@ void v0_session::unsubscribe(std::string_view canonical)
     reply(v0_ok);
 }
 
-void v0_session::offer(const subscription &matched, std::uint64_t number, const event &what)
-{
+void v0_session::offer(const subscription &matched, std::uint64_t number, const event &what) {
     if (!live_ || matched.since > number || offered_ > number)
         return;
     offered_ = number + 1;
@@ -198,16 +183,14 @@ void v0_session::offer(const subscription &matched, std::uint64_t number, const 
     }
 }
 
-void v0_session::flush()
-{
+void v0_session::flush() {
     dirty_ = false;
     out_.flush();
     if (uncounted_)
         hub_.probe().delivered(std::exchange(uncounted_, 0));
 }
 
-void v0_session::tick()
-{
+void v0_session::tick() {
     if (closed_)
         return;
     if (hub_.now() - looked_up_us_ >= lookup_interval_us && known_)
@@ -216,8 +199,7 @@ void v0_session::tick()
         reply(v0_idle);
 }
 
-void v0_session::settle_floating()
-{
+void v0_session::settle_floating() {
     for (auto &one : subscriptions_)
         if (std::exchange(one.floating, false))
             one.since = std::max(one.since, hub_.ready_since());
@@ -226,8 +208,7 @@ void v0_session::settle_floating()
     looked_at_ready_ = true;
 }
 
-void v0_session::pump()
-{
+void v0_session::pump() {
     if (live_ || waiting_ || closed_ || !known_ || !hub_.ready())
         return;
     settle_floating();

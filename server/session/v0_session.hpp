@@ -20,14 +20,15 @@ namespace walcast {
 
 /// One client of the arvados-ws protocol (docs/protocol-v0.md).
 ///
-/// A session is a cursor in the hub's journal, not a queue. While it is *live* the hub offers it each event as it comes.
-/// When its outbox is full, its token is still being looked up, or it replays, it is not live: offers are ignored, and
-/// pump() later goes through the journal from the cursor, until it has caught up. So every path sends in journal
-/// order, and how an event got there (live, replayed, caught up) cannot be told from outside.
+/// A session is a cursor in the hub's journal, not a queue. While it is *live* the hub offers it each event
+/// as it comes. When its outbox is full, its token is still being looked up, or it replays, it is not live:
+/// offers are ignored, and pump() later goes through the journal from the cursor, until it has caught up. So
+/// every path sends in journal order, and how an event got there (live, replayed, caught up) cannot be told
+/// from outside.
 ///
-/// Every state that is not live has exactly one thing that will call pump(): the answer that `waiting_` is for, or
-/// output::request_writable, or the hub becoming ready.
-/// Owned by its connection; a shared_ptr only so that answers of services can tell whether it still exists.
+/// Every state that is not live has exactly one thing that will call pump(): the answer that `waiting_` is
+/// for, or output::request_writable, or the hub becoming ready. Owned by its connection; a shared_ptr only so
+/// that answers of services can tell whether it still exists.
 class v0_session : public std::enable_shared_from_this<v0_session> {
   public:
     v0_session(event_hub &hub, output &out, std::string token);
@@ -40,8 +41,8 @@ class v0_session : public std::enable_shared_from_this<v0_session> {
 
     // From the connection:
     void receive(std::string_view message);
-    /// False while a replay runs (arvados-ws reads nothing then either) or replies pile up unread: stop reading until
-    /// output::resume_input.
+    /// False while a replay runs (arvados-ws reads nothing then either) or replies pile up unread: stop
+    /// reading until output::resume_input.
     [[nodiscard]] bool wants_input() const;
     /// What output::request_writable asked for.
     void writable() { pump(); }
@@ -85,14 +86,15 @@ class v0_session : public std::enable_shared_from_this<v0_session> {
     output &out_;
     std::string token_;
     std::optional<principal> who_;
-    bool known_ = false;   ///< the token has been looked up
-    bool live_ = false;    ///< the cursor is the journal's end; the hub's offers are taken
+    bool known_ = false; ///< the token has been looked up
+    bool live_ = false;  ///< the cursor is the journal's end; the hub's offers are taken
     bool looked_at_ready_ = false;
     bool waiting_ = false; ///< for an answer of services
-    bool dirty_ = false; ///< in the hub's list of sessions to flush
+    bool dirty_ = false;   ///< in the hub's list of sessions to flush
     bool closed_ = false;
-    std::uint64_t cursor_ = 0;  ///< the next journal entry to look at, while not live
-    std::uint64_t offered_ = 0; ///< one past the newest entry sent while live: several subscriptions may match it
+    std::uint64_t cursor_ = 0; ///< the next journal entry to look at, while not live
+    std::uint64_t offered_ =
+        0; ///< one past the newest entry sent while live: several subscriptions may match it
     std::uint64_t msg_id_ = 0;
     std::uint64_t uncounted_ = 0; ///< events sent since the metrics were told
     std::size_t filter_bytes_ = 0;
@@ -100,8 +102,9 @@ class v0_session : public std::enable_shared_from_this<v0_session> {
     std::int64_t looked_up_us_ = 0;
     std::list<subscription> subscriptions_; ///< in the order made; the index holds their addresses
     std::deque<replay> replays_;
-    std::unordered_map<log_id, transaction_ptr> reread_; ///< rows that the feed had dropped, for the entries ahead
-    std::uint64_t reread_end_ = 0;                       ///< entries before this have been asked for
+    std::unordered_map<log_id, transaction_ptr>
+        reread_;                   ///< rows that the feed had dropped, for the entries ahead
+    std::uint64_t reread_end_ = 0; ///< entries before this have been asked for
 };
 
 } // namespace walcast

@@ -30,14 +30,15 @@ TEST_CASE("how a token is to be looked up") {
     using form = token_claim::form;
     CHECK(parse_token("systemroot", settings).how == form::system_root);
     CHECK(parse_token("barebarebare", settings).how == form::v1);
-    const auto v2 = parse_token("v2/zzzzz-gj3su-000000000000001/topsecret/zzzzz-dz642-000000000000001", settings);
+    const auto v2 =
+        parse_token("v2/zzzzz-gj3su-000000000000001/topsecret/zzzzz-dz642-000000000000001", settings);
     CHECK(v2.how == form::v2);
     CHECK(v2.uuid == "zzzzz-gj3su-000000000000001");
     CHECK(v2.secret == "topsecret");
     CHECK(v2.extra == "zzzzz-dz642-000000000000001");
-    for (const auto *bad : {"", "v2/", "v2//", "v2/zzzzz-gj3su-000000000000001", "v2/zzzzz-gj3su-000000000000001/",
-                            "v2/aaaaa-gj3su-000000000000001/topsecret", "v2/zzzzz-tpzed-000000000000001/topsecret",
-                            "with space", "quote\n", "\xff\xfe"})
+    for (const auto *bad : {"", "v2/", "v2//", "v2/zzzzz-gj3su-000000000000001",
+                            "v2/zzzzz-gj3su-000000000000001/", "v2/aaaaa-gj3su-000000000000001/topsecret",
+                            "v2/zzzzz-tpzed-000000000000001/topsecret", "with space", "quote\n", "\xff\xfe"})
         CHECK_MESSAGE(parse_token(bad, settings).how == form::nothing, bad);
     CHECK(parse_token(std::string(1 << 20, 'x'), settings).how == form::nothing);
     CHECK(parse_token(std::string("nul\0nul", 7), settings).how == form::nothing);
@@ -89,7 +90,9 @@ TEST_CASE("a container's token is good while the container runs, and for that co
 
 TEST_CASE("who sees everything") {
     auto stored = row();
-    const auto sees = [&] { return judge_token(parse_token("topsecret", settings), stored, settings, now)->sees_everything(); };
+    const auto sees = [&] {
+        return judge_token(parse_token("topsecret", settings), stored, settings, now)->sees_everything();
+    };
     CHECK(sees());
     stored.scopes = R"(["GET /arvados/v1/users/current"])";
     CHECK_FALSE(sees());

@@ -33,13 +33,16 @@ struct line {
 };
 
 const line identify{"IDENTIFY_SYSTEM", rows({"7300000000000000001", "3", "16/B374D848", "arvados"})};
-line slot(std::optional<std::string> plugin, std::optional<std::string> database, std::optional<std::string> status) {
+line slot(std::optional<std::string> plugin, std::optional<std::string> database,
+          std::optional<std::string> status) {
     return {"SELECT s.plugin", rows({std::move(plugin), std::move(database), std::move(status), "64"})};
 }
-const line create{R"(CREATE_REPLICATION_SLOT "walcast" LOGICAL pgoutput (SNAPSHOT 'nothing'))", rows({"walcast", "0/1", {}, "pgoutput"})};
+const line create{R"(CREATE_REPLICATION_SLOT "walcast" LOGICAL pgoutput (SNAPSHOT 'nothing'))",
+                  rows({"walcast", "0/1", {}, "pgoutput"})};
 const line drop{R"(DROP_REPLICATION_SLOT "walcast")", done()};
 line start(const std::string &from) {
-    return {R"(START_REPLICATION SLOT "walcast" LOGICAL )" + from + " (proto_version '2', publication_names '\"walcast\"'",
+    return {R"(START_REPLICATION SLOT "walcast" LOGICAL )" + from +
+                " (proto_version '2', publication_names '\"walcast\"'",
             copying()};
 }
 
@@ -49,7 +52,8 @@ struct played {
 };
 
 /// Plays the script up to `stop`, where `instead` is answered.
-played play(const std::vector<line> &script, lsn resume = {}, std::size_t stop = SIZE_MAX, const query_result &instead = {}) {
+played play(const std::vector<line> &script, lsn resume = {}, std::size_t stop = SIZE_MAX,
+            const query_result &instead = {}) {
     played made{replication_fsm({.slot = "walcast", .publication = "walcast"}, resume), {}};
     made.last = made.machine.connected();
     for (std::size_t at = 0; at < script.size(); ++at) {
@@ -102,7 +106,8 @@ TEST_CASE("every step may fail, and what is to be done depends on why") {
     for (const auto *script : {&known_slot, &new_slot, &lost_slot})
         for (std::size_t at = 0; at < script->size(); ++at)
             for (const auto &fault : faults) {
-                const auto end = play(*script, script == &known_slot ? lsn{0x16'0000'0010} : lsn{}, at, fault.answer);
+                const auto end =
+                    play(*script, script == &known_slot ? lsn{0x16'0000'0010} : lsn{}, at, fault.answer);
                 const auto *failure = std::get_if<replication_failure>(&end.last);
                 REQUIRE(failure != nullptr);
                 CHECK(failure->what_to_do == fault.what_to_do);
@@ -113,12 +118,14 @@ TEST_CASE("every step may fail, and what is to be done depends on why") {
 TEST_CASE("answers that make no sense end the conversation") {
     for (const auto &answer : {done(), rows({}), rows({"only one"})})
         CHECK(std::holds_alternative<replication_failure>(play(known_slot, {}, 0, answer).last));
-    CHECK(std::holds_alternative<replication_failure>(play(known_slot, lsn{0x16'0000'0010}, 1, rows({"a"})).last));
+    CHECK(std::holds_alternative<replication_failure>(
+        play(known_slot, lsn{0x16'0000'0010}, 1, rows({"a"})).last));
     CHECK(std::holds_alternative<replication_failure>(play(known_slot, lsn{0x16'0000'0010}, 2, done()).last));
 }
 
 TEST_CASE("somebody else's slot is left alone") {
-    for (const auto &foreign : {slot("test_decoding", "arvados", "reserved"), slot("pgoutput", "other", "reserved")}) {
+    for (const auto &foreign :
+         {slot("test_decoding", "arvados", "reserved"), slot("pgoutput", "other", "reserved")}) {
         const auto end = play({identify, foreign});
         const auto *failure = std::get_if<replication_failure>(&end.last);
         REQUIRE(failure != nullptr);

@@ -5,14 +5,13 @@
 using namespace walcast;
 
 namespace {
-relation_ptr some_table()
-{
-    return std::make_shared<relation>(1, "public", "t", 'd', std::vector<column>{{"id", pg_type::int8}, {"name"}});
+relation_ptr some_table() {
+    return std::make_shared<relation>(1, "public", "t", 'd',
+                                      std::vector<column>{{"id", pg_type::int8}, {"name"}});
 }
 } // namespace
 
-TEST_CASE("a transaction gives back what was put in")
-{
+TEST_CASE("a transaction gives back what was put in") {
     const auto table = some_table();
     transaction_builder builder;
     builder.begin(7, lsn{100}, 5);
@@ -40,8 +39,7 @@ TEST_CASE("a transaction gives back what was put in")
     CHECK_FALSE(builder.open());
 }
 
-TEST_CASE("segments share a position and go on counting")
-{
+TEST_CASE("segments share a position and go on counting") {
     const auto table = some_table();
     transaction_builder builder;
     builder.begin(7, lsn{100}, 5);
