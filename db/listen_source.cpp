@@ -26,8 +26,10 @@ namespace {
 /// How far back ids are remembered: a row that is committed when this many others have got later ids, and
 /// while we are disconnected, would be missed.
 constexpr std::int64_t looked_back_ids = 200'000;
+/// How many of the rows handed over before a restart are read again, to know their order for clients that come back.
+constexpr std::size_t refilled_ids = 20'000;
 /// Rows read at a time.
-constexpr std::size_t fetch_rows = 500;
+constexpr std::ptrdiff_t fetch_rows = 200;
 /// A connection that nothing was heard of is asked whether it lives.
 constexpr auto idle_check = 10s;
 
@@ -57,6 +59,15 @@ class id_receiver : public pqxx::notification_receiver {
     logger &log_;
 };
 
+template <class Function>
+void each_chunk(const std::vector<std::int64_t> &ids, Function &&act) {
+    for (auto at = ids.begin(); at != ids.end();) {
+        const auto end = at + std::min(fetch_rows, ids.end() - at);
+        act(std::vector<std::int64_t>(at, end));
+        at = end;
+    }
+}
+
 lsn log_end(pqxx::connection_base &on) {
     pqxx::read_transaction in(on);
     const auto text = in.exec1("SELECT pg_catalog.pg_current_wal_insert_lsn()::text")[0].as<std::string>();
@@ -72,7 +83,8 @@ listen_source::listen_source(listen_options options, batch_sink sink, std::funct
     , sink_(std::move(sink))
     , overloaded_(std::move(overloaded))
     , log_(log)
-    , wake_fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+    , wake_fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK))
+    , id_log_(options_.id_log) {
     if (wake_fd_ < 0)
         throw std::system_error(errno, std::generic_category(), "eventfd");
     status_.kind = "listener";
@@ -159,7 +171,10 @@ void listen_source::listen() {
     auto &connection = *opened;
     id_receiver receiver(connection, log_);
     // The scan comes after LISTEN has been committed: what its snapshot does not show will be notified.
-    scan(connection, !std::exchange(began_, true));
+    if (ready_)
+        scan(connection, false);
+    else
+        begin(connection);
     log_.info("listening", {{"channel", "logs"}});
     report("streaming");
     while (!stopping_) {
@@ -189,6 +204,38 @@ bool listen_source::wait(int socket) {
     return ready > 0 && (watched[0].revents & (POLLHUP | POLLERR)) == 0 && (watched[0].revents & POLLIN) == 0;
 }
 
+void listen_source::begin(pqxx::connection_base &on) {
+    std::vector<std::int64_t> handed_over;
+    try {
+        pqxx::read_transaction in(on);
+        const auto identity =
+            in.exec1("SELECT system_identifier || '/' || current_database() FROM pg_catalog.pg_control_system()")[0]
+                .as<std::string>();
+        in.commit();
+        handed_over = id_log_.open(identity, looked_back_ids);
+    } catch (const std::system_error &error) {
+        log_.warning("ids are not remembered: after a restart, rows come in the order of their ids",
+                     {{"problem", one_line(error.what())}});
+    } catch (const pqxx::sql_error &error) {
+        log_.warning("the database cannot be told from others, so ids are not remembered",
+                     {{"problem", one_line(error.what())}});
+    }
+    for (const auto id : handed_over)
+        seen_.insert(id);
+    const auto skipped = handed_over.size() - std::min(handed_over.size(), refilled_ids);
+    each_chunk({handed_over.begin() + static_cast<std::ptrdiff_t>(skipped), handed_over.end()},
+               [&](const std::vector<std::int64_t> &ids) { read_rows(on, ids); });
+    scan(on, handed_over.empty());
+}
+
+void listen_source::remember(const std::vector<std::int64_t> &ids) {
+    try {
+        id_log_.append(ids);
+    } catch (const std::system_error &error) {
+        log_.warning("ids are no longer remembered", {{"problem", one_line(error.what())}});
+    }
+}
+
 void listen_source::scan(pqxx::connection_base &on, bool first) {
     // Read before the scan's snapshot: what a query with an earlier end of the log could see, the scan sees
     // too.
@@ -201,63 +248,74 @@ void listen_source::scan(pqxx::connection_base &on, bool first) {
         seen_.forget(floor);
         for (const auto &row : in.exec(fmt::format("SELECT id FROM logs WHERE id > {} ORDER BY id", floor))) {
             const auto id = row[0].as<std::int64_t>();
-            if (first)
-                seen_.insert(id);
-            else if (!seen_.contains(id))
+            if (!seen_.contains(id))
                 missed.push_back(id);
         }
         in.commit();
     }
-    fetch(on, missed);
+    if (first) {
+        for (const auto id : missed)
+            seen_.insert(id);
+        remember(missed);
+    } else {
+        fetch(on, missed);
+    }
+    ready_ = true;
     batch next;
     last_ = std::max(last_, as_of);
     next.decoded = last_;
-    next.ready = true;
     hand_over(std::move(next));
 }
 
 void listen_source::fetch(pqxx::connection_base &on, const std::vector<std::int64_t> &ids) {
-    for (std::size_t at = 0; at < ids.size(); at += fetch_rows) {
-        std::vector<std::int64_t> wanted;
-        for (auto next = at; next < std::min(at + fetch_rows, ids.size()); ++next)
-            if (!seen_.contains(ids[next]))
-                wanted.push_back(ids[next]);
-        if (wanted.empty())
-            continue;
-        pqxx::read_transaction in(on);
-        const auto rows = in.exec(fmt::format("SELECT {} FROM logs WHERE id = ANY ('{}'::bigint[])",
-                                              logs_columns, array_literal(wanted)));
-        in.commit();
-        std::unordered_map<std::int64_t, pqxx::row> by_id;
-        for (const auto &row : rows)
-            by_id.emplace(row[0].as<std::int64_t>(), row);
-        batch next;
-        next.ready = true;
-        for (const auto id : wanted) {
-            const auto found = by_id.find(id);
-            // Gone already: deleted by Arvados, nothing to tell. The same id twice in one wake-up: told once.
-            if (!seen_.insert(id) || found == by_id.end())
-                continue;
-            last_.value += 1;
-            next.transactions.push_back(to_transaction(found->second, last_, unix_microseconds()));
-            next.bytes += next.transactions.back()->footprint();
-        }
-        next.decoded = last_;
-        hand_over(std::move(next));
-    }
+    std::vector<std::int64_t> fresh;
+    id_set taken; // the same id may come twice in one wake-up
+    for (const auto id : ids)
+        if (!seen_.contains(id) && taken.insert(id))
+            fresh.push_back(id);
+    each_chunk(fresh, [&](const std::vector<std::int64_t> &some) { read_rows(on, some); });
     seen_.forget(seen_.greatest() - looked_back_ids);
+}
+
+void listen_source::read_rows(pqxx::connection_base &on, const std::vector<std::int64_t> &ids) {
+    pqxx::result rows;
+    if (!ids.empty()) {
+        pqxx::read_transaction in(on);
+        rows = in.exec(fmt::format("SELECT {} FROM logs WHERE id = ANY ('{}'::bigint[])", logs_columns,
+                                   array_literal(ids)));
+        in.commit();
+    }
+    std::unordered_map<std::int64_t, pqxx::row> by_id;
+    for (const auto &row : rows)
+        by_id.emplace(row[0].as<std::int64_t>(), row);
+    batch next;
+    std::vector<std::int64_t> fresh;
+    for (const auto id : ids) {
+        if (seen_.insert(id))
+            fresh.push_back(id);
+        const auto found = by_id.find(id);
+        if (found == by_id.end())
+            continue; // deleted by Arvados meanwhile: nothing to tell
+        last_.value += 1;
+        next.transactions.push_back(to_transaction(found->second, last_, unix_microseconds()));
+        next.bytes += next.transactions.back()->footprint();
+    }
+    remember(fresh);
+    next.decoded = last_;
+    hand_over(std::move(next));
 }
 
 void listen_source::hand_over(batch next) {
     const auto count = next.transactions.size();
     const auto decoded = next.decoded;
+    next.ready = ready_;
     sink_(std::move(next));
     const std::scoped_lock lock(status_mutex_);
     status_.decoded = decoded;
     status_.log_end = std::max(status_.log_end, decoded);
     status_.transactions += count;
     status_.changes += count;
-    status_.ready = true;
+    status_.ready = ready_;
 }
 
 } // namespace walcast

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "db/id_log.hpp"
 #include "db/id_set.hpp"
 #include "db/source.hpp"
 #include "server/ops/log.hpp"
@@ -17,6 +18,7 @@ namespace walcast {
 struct listen_options {
     std::string connection; ///< libpq parameters
     std::string reason;     ///< why not the slot
+    std::string id_log;     ///< a file to remember ids in across restarts; empty: none
 };
 
 /// The source for databases that cannot be read through a slot: LISTEN on `logs`, and one SELECT per wake-up.
@@ -45,10 +47,16 @@ class listen_source : public source {
     /// Waits until the database or wake() has something; false if the connection must be checked.
     bool wait(int socket);
     void wake() const;
+    /// The first connection of the process: refills the feed with what was handed over before it, in that order.
+    void begin(pqxx::connection_base &on);
     /// Hands over every row above the floor that was not handed over; with `first` notes them as past
     /// instead.
     void scan(pqxx::connection_base &on, bool first);
+    /// Hands over the rows that were not yet.
     void fetch(pqxx::connection_base &on, const std::vector<std::int64_t> &ids);
+    /// Reads these rows and hands them over in this order.
+    void read_rows(pqxx::connection_base &on, const std::vector<std::int64_t> &ids);
+    void remember(const std::vector<std::int64_t> &ids);
     void hand_over(batch next);
     void report(std::string state, std::string problem = {});
 
@@ -57,8 +65,9 @@ class listen_source : public source {
     std::function<bool()> overloaded_;
     logger &log_;
     int wake_fd_; ///< an eventfd
+    id_log id_log_;
     id_set seen_; ///< handed over, or already there when the process began
-    bool began_ = false;
+    bool ready_ = false; ///< the feed is refilled
     lsn last_; ///< the position given out last
     std::atomic<std::uint64_t> target_{0};
     std::atomic<bool> stopping_{false};

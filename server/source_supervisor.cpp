@@ -5,6 +5,7 @@
 #include "db/preflight.hpp"
 #include "db/slot_source.hpp"
 
+#include <cstdlib>
 #include <filesystem>
 #include <utility>
 
@@ -13,6 +14,12 @@ namespace walcast {
 using namespace std::chrono_literals;
 
 namespace {
+/// systemd's StateDirectory, where there is one.
+std::string id_log_path() {
+    const char *directory = std::getenv("STATE_DIRECTORY");
+    return directory && *directory ? std::string(directory) + "/listener.ids" : "";
+}
+
 retention::limits limits_of(std::size_t wal_bytes, std::chrono::milliseconds age) {
     return {wal_bytes, std::chrono::microseconds(age).count()};
 }
@@ -65,7 +72,9 @@ void source_supervisor::choose() {
                     sink_, overloaded_, log_);
             else
                 source_ = std::make_unique<listen_source>(
-                    listen_options{connection_, wants_slot ? found.problem : "Walcast.Source is listener"},
+                    listen_options{.connection = connection_,
+                                   .reason = wants_slot ? found.problem : "Walcast.Source is listener",
+                                   .id_log = id_log_path()},
                     sink_, overloaded_, log_);
             if (by_slot || !wants_slot)
                 log_.info("source chosen", {{"source", by_slot ? "slot" : "listener"}});

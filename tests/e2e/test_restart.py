@@ -26,10 +26,9 @@ def health(relay: Relay) -> str:
 
 @pytest.mark.parametrize("lanes", [1, 4], ids=["ids in order", "ids out of order"])
 def test_killed_under_load(relay: Relay, database: ArvadosDatabase, source: str, lanes: int) -> None:
-    """SIGKILL three times, at once after a restart too. From the slot: exactly once, in commit order.
+    """SIGKILL three times, at once after a restart too: exactly once, from the slot in commit order.
 
-    A listener that was killed remembers nothing, and PostgreSQL does not tell the order of past commits: when ids are
-    out of order it may repeat, but never lose.
+    PostgreSQL does not tell the order of past commits, so what commits while a listener is down comes in order of ids.
     """
     with Writer(database, per_second=250, lanes=lanes) as writer, Follower(relay) as follower:
         for pause in (60, 0, 60):
@@ -44,7 +43,7 @@ def test_killed_under_load(relay: Relay, database: ArvadosDatabase, source: str,
         committed = writer.stop()
         follower.wait_until(committed[-1])
     if source == "listener" and lanes > 1:
-        follower.assert_nothing_lost(committed)
+        follower.assert_once_each(committed)
     else:
         follower.assert_exactly_once(committed)
 

@@ -51,9 +51,12 @@ class Relay:
     def start(self, wait: bool = True) -> "Relay":
         """Starts the process; with `wait` it is back when an event goes through from the database to a client."""
         assert self.process is None, "the relay runs already"
+        state = self._config_file.with_suffix(".state")  # as systemd's StateDirectory
+        state.mkdir(exist_ok=True)
         with open(self._log_file, "ab") as log:
             self.process = subprocess.Popen(["setpriv", "--pdeathsig=KILL", "--", str(RELAY), "-config", str(self.write_config())],
-                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                            env={**os.environ, "STATE_DIRECTORY": str(state)})
         if wait:
             self.wait_listening()
             self.wait_live()
