@@ -291,11 +291,13 @@ void listen_source::read_rows(pqxx::connection_base &on, const std::vector<std::
     batch next;
     std::vector<std::int64_t> fresh;
     for (const auto id : ids) {
+        const auto found = by_id.find(id);
+        // Deleted by Arvados meanwhile; or never there, as anybody may notify: then it must not count as seen, or one
+        // huge number would push all true ids out of what is remembered.
+        if (found == by_id.end())
+            continue;
         if (seen_.insert(id))
             fresh.push_back(id);
-        const auto found = by_id.find(id);
-        if (found == by_id.end())
-            continue; // deleted by Arvados meanwhile: nothing to tell
         last_.value += 1;
         next.transactions.push_back(to_transaction(found->second, last_, unix_microseconds()));
         next.bytes += next.transactions.back()->footprint();

@@ -1,5 +1,6 @@
 """Fixtures: a private PostgreSQL, databases in it, relays on them."""
 
+import shutil
 import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -60,7 +61,7 @@ def directory() -> Path:
     path = OUTPUT / "relays"
     path.mkdir(parents=True, exist_ok=True)
     for old in path.iterdir():
-        old.unlink()
+        shutil.rmtree(old) if old.is_dir() else old.unlink()
     return path
 
 
