@@ -8,7 +8,7 @@ sanitize() {
     shift 2
     install_packages build
     configure "$dir" "-Db_sanitize=$sanitizers" -Db_lundef=false -Doptimization=1 -Ddebug=true \
-        "-Dcpp_args=-fno-sanitize-recover=all,-fno-omit-frame-pointer,-w"
+        "-Dcpp_args=-fno-sanitize-recover=all -fno-omit-frame-pointer -g1 -w"
     compile "$dir" "$@"
     for program in "$@"; do
         echo "$dir/$program"

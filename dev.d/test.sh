@@ -8,15 +8,16 @@
 #   link     each stage needs its upstream alone            unit     everything that needs no PostgreSQL
 #   bench    the parts of the load generators               db       C++ against a real PostgreSQL
 #   schema   the demo's tables, data and generator          e2e      the relay, with real clients and databases
-#   asan     unit and db under ASan and UBSan               tidy     clang-tidy finds no fault
+#   tidy     clang-tidy finds no fault                      asan     unit and db under ASan and UBSan
 #
-# All of them, in this order, without SUITE. A suite that fails does not keep the others from running; one that crashes,
+# All of them, in this order, without SUITE. (tidy begins when e2e does, which waits more than it works, and gives way to
+# it.) A suite that fails does not keep the others from running; one that crashes,
 # hangs or cannot run counts as one that failed. What it wrote is in build/test/SUITE.log.
 source "$(dirname -- "$0")/lib.sh"
 
-all=(format scripts build headers link unit bench db schema e2e asan tidy)
-declare -A limit=([build]=1800 [asan]=1800) # seconds; a suite that hangs is ended
-suite_pid=
+all=(format scripts build headers link unit bench db schema e2e tidy asan)
+declare -A limit=([build]=1800 [asan]=1800 [tidy]=1800) # seconds; a suite that hangs is ended
+declare -A pid=() start=()
 passed=0
 failed=0
 
@@ -30,26 +31,37 @@ main() {
     install_packages build test
     configure build
     mkdir -p build/test
-    trap stop_suite EXIT
+    trap stop_suites EXIT
     trap 'exit 130' INT
     trap 'exit 143' TERM HUP
     for suite in "${suites[@]}"; do
-        run_suite "$suite"
+        [[ -n ${pid[$suite]:-} ]] || start_suite "$suite"
+        if [[ $suite == e2e && " ${suites[*]} " == *" tidy "* && -z ${pid[tidy]:-} ]]; then
+            start_suite tidy nice -n 19
+        fi
+        finish_suite "$suite"
     done
     echo "all of it took $SECONDS s"
     echo "$passed passed, $failed failed"
     ((failed == 0))
 }
 
-# Runs a suite with its output in a file, says how it went, and adds what it counted.
-run_suite() {
-    local suite=$1 log=build/test/$1.log start=$SECONDS status=0 good bad
+# start_suite SUITE [NICE...]: runs it in the background, with its output in a file.
+start_suite() {
+    local suite=$1
+    shift
     printf '%-8s runs\n' "$suite"
-    timeout --kill-after=20 "${limit[$suite]:-900}" dev.d/suite.sh "$suite" </dev/null >"$log" 2>&1 &
-    suite_pid=$!
-    show_progress "$suite" "$log" "$start"
-    wait "$suite_pid" || status=$?
-    suite_pid=
+    start[$suite]=$SECONDS
+    "$@" timeout --kill-after=20 "${limit[$suite]:-900}" dev.d/suite.sh "$suite" </dev/null >"build/test/$suite.log" 2>&1 &
+    pid[$suite]=$!
+}
+
+# Waits for it, says how it went, and adds what it counted.
+finish_suite() {
+    local suite=$1 log=build/test/$1.log status=0 good bad
+    show_progress "$suite" "$log"
+    wait "${pid[$suite]}" || status=$?
+    unset "pid[$suite]"
     read -r good bad < <(count "$log")
     if ((status != 0 && bad == 0)) || ((good + bad == 0)); then
         bad=1
@@ -57,7 +69,7 @@ run_suite() {
     passed=$((passed + good))
     failed=$((failed + bad))
     printf '%-8s %s: %d passed, %d failed, %d s\n' "$suite" "$( ((bad == 0)) && echo ok || echo FAILED)" \
-        "$good" "$bad" $((SECONDS - start))
+        "$good" "$bad" $((SECONDS - start[$suite]))
     if ((bad > 0)); then
         echo "---- the end of $log (exit status $status)"
         tail -n 40 -- "$log"
@@ -67,10 +79,10 @@ run_suite() {
 
 # Until the suite ends: twice a minute the last line of its output.
 show_progress() {
-    local suite=$1 log=$2 start=$3 next=30
-    while kill -0 "$suite_pid" 2>/dev/null; do
-        if ((SECONDS - start >= next)); then
-            printf '%-8s %d s: %.90s\n' "$suite" $((SECONDS - start)) "$(tail -c 400 -- "$log" | grep . | tail -n 1)"
+    local suite=$1 log=$2 next=$((SECONDS + 30))
+    while kill -0 "${pid[$suite]}" 2>/dev/null; do
+        if ((SECONDS >= next)); then
+            printf '%-8s %d s: %.90s\n' "$suite" $((SECONDS - start[$suite])) "$(tail -c 400 -- "$log" | grep . | tail -n 1)"
             next=$((next + 30))
         fi
         sleep 0.2
@@ -92,12 +104,13 @@ count() {
         END { print good + 0, bad + 0 }' "$1"
 }
 
-# timeout passes the signal on to all that the suite started.
-stop_suite() {
-    if [[ -n $suite_pid ]]; then
-        kill -TERM "$suite_pid" 2>/dev/null || true
-        wait "$suite_pid" || true
-    fi
+# timeout passes the signal on to all that a suite started.
+stop_suites() {
+    local suite
+    for suite in "${!pid[@]}"; do
+        kill -TERM "${pid[$suite]}" 2>/dev/null || true
+        wait "${pid[$suite]}" || true
+    done
 }
 
 main "$@"

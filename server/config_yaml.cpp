@@ -55,7 +55,7 @@ std::string read_whole(const std::string &path) {
 } // namespace
 
 yaml_value::yaml_value(YAML::Node node, std::shared_ptr<const std::string> file, std::string path, int line)
-    : node_(std::move(node))
+    : node_(node) // a handle: YAML::Node has no move
     , file_(std::move(file))
     , path_(std::move(path))
     , line_(line) {}

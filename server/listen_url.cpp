@@ -115,7 +115,7 @@ listen_address choose_listener(const std::vector<internal_url> &urls, const std:
     if (urls.size() == 1)
         return address(where_to_listen(urls.front()));
     for (const auto &entry : urls)
-        if (const auto candidate = address(where_to_listen(entry)); is_local(candidate.host))
+        if (auto candidate = address(where_to_listen(entry)); is_local(candidate.host))
             return candidate;
     throw config_error(
         place +

@@ -54,6 +54,7 @@ stage server/access server/feed
 stage server/protocol server/feed
 stage server/session server/ops server/feed server/access server/protocol
 stage server/net server/ops server/session server/protocol
+stage server/watch server/ops server/feed server/protocol
 only_in libpq 'libpq-fe|pqxx/|postgres_ext' db
 only_in Beast 'boost/beast' server/net server/watch
 free_of Asio 'boost/asio' server/ops server/feed server/access server/protocol server/session
