@@ -10,11 +10,11 @@ namespace walcast {
 
 /// A file that remembers the order in which ids were handed over, for a listener that is started again.
 ///
-/// PostgreSQL does not tell in which order past transactions committed, so a relay without a slot that is killed would
-/// know neither what its clients have had nor in which order to send the rest. Eight bytes an id, appended before the
-/// row is handed over; the file belongs to one database (its identity is the first line) and is begun anew for another.
-/// Survives SIGKILL; after a crash of the machine its end may be missing, and those rows are sent in the order of ids.
-/// One thread.
+/// PostgreSQL does not tell in which order past transactions committed, so a relay without a slot that is
+/// killed would know neither what its clients have had nor in which order to send the rest. Eight bytes an
+/// id, appended before the row is handed over; the file belongs to one database (its identity is the first
+/// line) and is begun anew for another. Survives SIGKILL; after a crash of the machine its end may be
+/// missing, and those rows are sent in the order of ids. One thread.
 class id_log {
   public:
     /// With an empty path nothing is remembered.

@@ -26,7 +26,8 @@ namespace {
 /// How far back ids are remembered: a row that is committed when this many others have got later ids, and
 /// while we are disconnected, would be missed.
 constexpr std::int64_t looked_back_ids = 200'000;
-/// How many of the rows handed over before a restart are read again, to know their order for clients that come back.
+/// How many of the rows handed over before a restart are read again, to know their order for clients that
+/// come back.
 constexpr std::size_t refilled_ids = 20'000;
 /// Rows read at a time.
 constexpr std::ptrdiff_t fetch_rows = 200;
@@ -209,8 +210,10 @@ void listen_source::begin(pqxx::connection_base &on) {
     try {
         pqxx::read_transaction in(on);
         const auto identity =
-            in.exec1("SELECT system_identifier || '/' || current_database() FROM pg_catalog.pg_control_system()")[0]
-                .as<std::string>();
+            in.exec1(
+                  "SELECT system_identifier || '/' || current_database() FROM pg_catalog.pg_control_system()")
+                [0]
+                    .as<std::string>();
         in.commit();
         handed_over = id_log_.open(identity, looked_back_ids);
     } catch (const std::system_error &error) {
@@ -292,8 +295,8 @@ void listen_source::read_rows(pqxx::connection_base &on, const std::vector<std::
     std::vector<std::int64_t> fresh;
     for (const auto id : ids) {
         const auto found = by_id.find(id);
-        // Deleted by Arvados meanwhile; or never there, as anybody may notify: then it must not count as seen, or one
-        // huge number would push all true ids out of what is remembered.
+        // Deleted by Arvados meanwhile; or never there, as anybody may notify: then it must not count as
+        // seen, or one huge number would push all true ids out of what is remembered.
         if (found == by_id.end())
             continue;
         if (seen_.insert(id))

@@ -47,7 +47,8 @@ class listen_source : public source {
     /// Waits until the database or wake() has something; false if the connection must be checked.
     bool wait(int socket);
     void wake() const;
-    /// The first connection of the process: refills the feed with what was handed over before it, in that order.
+    /// The first connection of the process: refills the feed with what was handed over before it, in that
+    /// order.
     void begin(pqxx::connection_base &on);
     /// Hands over every row above the floor that was not handed over; with `first` notes them as past
     /// instead.
@@ -66,9 +67,9 @@ class listen_source : public source {
     logger &log_;
     int wake_fd_; ///< an eventfd
     id_log id_log_;
-    id_set seen_; ///< handed over, or already there when the process began
+    id_set seen_;        ///< handed over, or already there when the process began
     bool ready_ = false; ///< the feed is refilled
-    lsn last_; ///< the position given out last
+    lsn last_;           ///< the position given out last
     std::atomic<std::uint64_t> target_{0};
     std::atomic<bool> stopping_{false};
     std::thread thread_;

@@ -91,6 +91,9 @@ replication_fsm::action replication_fsm::result(const query_result &of) {
     case state::dropping:
         return create();
     case state::creating:
+        // slot_name, consistent_point, snapshot_name, output_plugin
+        if (of.rows.size() == 1 && of.rows[0].size() > 1)
+            slot_begin_ = parse_lsn(of.rows[0][1].value_or("")).value_or(lsn{});
         slot_created_ = true;
         return start();
     case state::starting:
@@ -116,18 +119,18 @@ replication_fsm::action replication_fsm::identified(const query_result &of) {
     state_ = state::inspecting;
     // One row in any case; the slot's columns are null when there is none.
     return send_query{fmt::format(
-        "SELECT s.plugin, s.database, s.wal_status,"
+        "SELECT s.plugin, s.database, s.wal_status, s.confirmed_flush_lsn,"
         " (SELECT setting::bigint FROM pg_catalog.pg_settings WHERE name = 'max_slot_wal_keep_size')"
         " FROM (SELECT 1) AS always LEFT JOIN pg_catalog.pg_replication_slots AS s ON s.slot_name = {}",
         quote_literal(settings_.slot))};
 }
 
 replication_fsm::action replication_fsm::inspected(const query_result &of) {
-    if (of.rows.size() != 1 || of.rows[0].size() != 4)
+    if (of.rows.size() != 1 || of.rows[0].size() != 5)
         return failure(remedy::reconnect, "pg_replication_slots: unexpected answer");
     const auto &row = of.rows[0];
-    if (row[3] && !row[3]->starts_with('-'))
-        slot_keep_bytes_ = to_number<std::uint64_t>(*row[3]) << 20; // the setting counts megabytes
+    if (row[4] && !row[4]->starts_with('-'))
+        slot_keep_bytes_ = to_number<std::uint64_t>(*row[4]) << 20; // the setting counts megabytes
     if (!row[0])
         return create();
     if (*row[0] != "pgoutput" || row[1] != database_)
@@ -135,6 +138,7 @@ replication_fsm::action replication_fsm::inspected(const query_result &of) {
             remedy::give_up,
             fmt::format("slot {} belongs to plugin {} in database {}: set Walcast.Slot to a name of its own",
                         settings_.slot, *row[0], row[1].value_or("(none)")));
+    slot_begin_ = parse_lsn(row[3].value_or("")).value_or(lsn{});
     if (row[2] == "lost") {
         slot_was_lost_ = true;
         state_ = state::dropping;

@@ -66,6 +66,8 @@ class replication_fsm {
     [[nodiscard]] std::uint32_t timeline() const { return timeline_; }
     /// Where the log ended when the conversation began: decoded up to here, the feed has caught up.
     [[nodiscard]] lsn log_end() const { return log_end_; }
+    /// What the slot has been told it may forget: where it would begin if asked for everything it has.
+    [[nodiscard]] lsn slot_begin() const { return slot_begin_; }
     /// The slot was made (or made again) in this conversation: nothing before it can be had.
     [[nodiscard]] bool slot_created() const { return slot_created_; }
     /// A slot was there, but the server had removed its WAL.
@@ -96,6 +98,7 @@ class replication_fsm {
     std::string system_identifier_;
     std::uint32_t timeline_ = 0;
     lsn log_end_;
+    lsn slot_begin_;
     bool slot_created_ = false;
     bool slot_was_lost_ = false;
     std::optional<std::uint64_t> slot_keep_bytes_;

@@ -24,6 +24,8 @@ class retention {
         : bounds_(bounds) {}
 
     void bounds(limits to) { bounds_ = to; }
+    /// The slot begins here: what is held back is counted from this position on.
+    void begin(lsn slot_begin) { confirmed_ = slot_begin > confirmed_ ? slot_begin : confirmed_; }
 
     /// A transaction ends at `end` and was committed at that time (microseconds since 1970). In commit order.
     void committed(lsn end, std::int64_t at_us);

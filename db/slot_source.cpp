@@ -166,6 +166,8 @@ slot_source::awaitable<replication_failure> slot_source::converse() {
                    "between is not "
                    "in the feed",
                    {{"slot", options_.replication.slot}});
+    retention_.begin(dialogue.slot_begin());
+    confirmed_ = std::max(confirmed_, dialogue.slot_begin());
     if (!ready_at_)
         ready_at_ = dialogue.log_end();
     {
@@ -173,6 +175,7 @@ slot_source::awaitable<replication_failure> slot_source::converse() {
         status_.system_identifier = dialogue.system_identifier();
         status_.timeline = dialogue.timeline();
         status_.log_end = dialogue.log_end();
+        status_.confirmed = confirmed_;
         status_.slots_lost += dialogue.slot_was_lost();
     }
     if (const auto keep = dialogue.slot_keep_bytes())

@@ -12,7 +12,8 @@ namespace {
 
 struct scratch {
     scratch()
-        : directory(std::filesystem::temp_directory_path() / ("walcast-id-log-" + std::to_string(::getpid()))) {
+        : directory(std::filesystem::temp_directory_path() /
+                    ("walcast-id-log-" + std::to_string(::getpid()))) {
         std::filesystem::create_directories(directory);
     }
     ~scratch() { std::filesystem::remove_all(directory); }

@@ -35,10 +35,11 @@ struct line {
 const line identify{"IDENTIFY_SYSTEM", rows({"7300000000000000001", "3", "16/B374D848", "arvados"})};
 line slot(std::optional<std::string> plugin, std::optional<std::string> database,
           std::optional<std::string> status) {
-    return {"SELECT s.plugin", rows({std::move(plugin), std::move(database), std::move(status), "64"})};
+    return {"SELECT s.plugin",
+            rows({std::move(plugin), std::move(database), std::move(status), "16/8", "64"})};
 }
 const line create{R"(CREATE_REPLICATION_SLOT "walcast" LOGICAL pgoutput (SNAPSHOT 'nothing'))",
-                  rows({"walcast", "0/1", {}, "pgoutput"})};
+                  rows({"walcast", "16/9", {}, "pgoutput"})};
 const line drop{R"(DROP_REPLICATION_SLOT "walcast")", done()};
 line start(const std::string &from) {
     return {R"(START_REPLICATION SLOT "walcast" LOGICAL )" + from +
@@ -80,6 +81,7 @@ TEST_CASE("a slot that is there goes on where we stand") {
     CHECK(end.machine.timeline() == 3);
     CHECK(end.machine.log_end() == lsn{0x16'b374d848});
     CHECK(end.machine.slot_keep_bytes() == std::uint64_t{64} << 20);
+    CHECK(end.machine.slot_begin() == lsn{0x16'0000'0008});
     CHECK_FALSE(end.machine.slot_created());
 }
 
@@ -87,6 +89,7 @@ TEST_CASE("a slot is made when there is none, and made again when it is lost") {
     const auto made = play(new_slot, lsn{0x16'0000'0010});
     CHECK(std::holds_alternative<replication_fsm::streaming>(made.last));
     CHECK(made.machine.slot_created());
+    CHECK(made.machine.slot_begin() == lsn{0x16'0000'0009});
     CHECK_FALSE(made.machine.slot_was_lost());
     const auto again = play(lost_slot);
     CHECK(std::holds_alternative<replication_fsm::streaming>(again.last));

@@ -40,3 +40,11 @@ TEST_CASE("a confirmed position never goes back") {
     kept.committed(lsn{950}, 1);
     CHECK(kept.confirm(lsn{940}, 2) == lsn{900});
 }
+
+TEST_CASE("what a slot held back before the restart goes on being held back") {
+    retention kept({1'000, 60 * second});
+    kept.begin(lsn{1'000'000});
+    kept.committed(lsn{1'000'100}, 0);
+    kept.committed(lsn{1'000'200}, 2 * second);
+    CHECK(kept.confirm(lsn{1'000'300}, 3 * second) == lsn{1'000'000});
+}
