@@ -14,7 +14,6 @@ namespace asio = boost::asio;
 namespace {
 
 constexpr asio::use_awaitable_t<async_connection::executor> use_awaitable{};
-constexpr std::chrono::hours no_limit{24};
 
 struct clear_result {
     void operator()(PGresult *of) const { PQclear(of); }
@@ -83,17 +82,16 @@ std::string async_connection::last_error() const {
 
 async_connection::awaitable<void> async_connection::wait(descriptor::wait_type what,
                                                          std::chrono::milliseconds limit) {
-    expired_ = false;
     timer_.expires_after(limit);
     timer_.async_wait([this](boost::system::error_code error) {
-        if (!error) {
-            expired_ = true;
+        if (!error)
             descriptor_.cancel();
-        }
     });
     boost::system::error_code error;
     co_await descriptor_.async_wait(what, asio::redirect_error(use_awaitable, error));
     timer_.cancel();
+    if (abandoned_)
+        throw connection_error("abandoned");
     if (error && error != asio::error::operation_aborted)
         throw connection_error("waiting for the socket: " + error.message());
 }
@@ -143,7 +141,7 @@ async_connection::awaitable<query_result> async_connection::query(std::string te
     std::optional<query_result> first;
     for (;;) {
         while (PQisBusy(connection_.get())) {
-            co_await wait(descriptor::wait_read, no_limit);
+            co_await wait_readable();
             consume_input();
         }
         const result_ptr result(PQgetResult(connection_.get()));
@@ -191,8 +189,18 @@ async_connection::awaitable<void> async_connection::send(std::string_view messag
     co_await flush();
 }
 
-async_connection::awaitable<void> async_connection::wait_readable(std::chrono::milliseconds limit) {
-    co_await wait(descriptor::wait_read, limit);
+async_connection::awaitable<void> async_connection::wait_readable() {
+    boost::system::error_code error;
+    co_await descriptor_.async_wait(descriptor::wait_read, asio::redirect_error(use_awaitable, error));
+    if (abandoned_)
+        throw connection_error("abandoned");
+    if (error && error != asio::error::operation_aborted)
+        throw connection_error("waiting for the socket: " + error.message());
+}
+
+void async_connection::abandon() {
+    abandoned_ = true;
+    interrupt();
 }
 
 void async_connection::interrupt() {

@@ -51,10 +51,14 @@ class async_connection {
     [[nodiscard]] std::string end_reason();
     /// Sends a message; throws connection_error.
     [[nodiscard]] awaitable<void> send(std::string_view message);
-    /// Until the socket is readable, or interrupted, or `limit` has passed.
-    [[nodiscard]] awaitable<void> wait_readable(std::chrono::milliseconds limit);
-    /// Ends a wait that is under way; a later one is not affected.
+    /// Until the socket is readable, or interrupted. Without a time limit, as a timer for each wait costs more than the
+    /// wait: who wants one interrupts from a ticker.
+    [[nodiscard]] awaitable<void> wait_readable();
+    /// Ends a wait_readable that is under way; a later one is not affected.
     void interrupt();
+    /// Every wait that is under way or begins later throws connection_error: for connects and queries, which may take for
+    /// ever (a slot is not made before all older transactions have ended).
+    void abandon();
 
     [[nodiscard]] int server_version() const { return PQserverVersion(connection_.get()); }
 
@@ -75,7 +79,7 @@ class async_connection {
                                       boost::asio::wait_traits<std::chrono::steady_clock>, executor>
         timer_;
     char *buffer_ = nullptr; ///< the message last returned
-    bool expired_ = false;
+    bool abandoned_ = false;
 };
 
 } // namespace walcast

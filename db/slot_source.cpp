@@ -60,6 +60,7 @@ slot_source::~slot_source() {
 
 void slot_source::start() {
     asio::co_spawn(io_.get_executor(), run(), asio::detached);
+    tick();
     thread_ = std::thread([this] {
         ::pthread_setname_np(::pthread_self(), "walcast-slot");
         io_.run();
@@ -77,7 +78,11 @@ void slot_source::stop() {
 void slot_source::resume() {
     asio::post(io_, [this] {
         timer_.cancel();
-        if (connection_)
+        if (stopping_)
+            ticker_.cancel();
+        if (connection_ && stopping_ && !streaming_)
+            connection_->abandon();
+        else if (connection_ && streaming_)
             connection_->interrupt();
     });
 }
@@ -85,7 +90,8 @@ void slot_source::resume() {
 void slot_source::request_position(lsn target) {
     asio::post(io_, [this, target] {
         target_ = std::max(target_, target);
-        if (connection_)
+        ticker_.cancel();
+        if (connection_ && streaming_)
             connection_->interrupt();
     });
 }
@@ -122,6 +128,7 @@ slot_source::awaitable<void> slot_source::run() {
             failure = {remedy::reconnect, error.what()};
         }
         connection_ = nullptr;
+        streaming_ = false;
         if (stopping_)
             break;
         // What was handed to us whole must not wait for the reconnect.
@@ -185,6 +192,7 @@ slot_source::awaitable<replication_failure> slot_source::converse() {
                                       {"log_end", to_string(dialogue.log_end())},
                                       {"created", dialogue.slot_created()}});
     report(ready_ ? "streaming" : "refilling");
+    streaming_ = true;
     co_await stream(connection);
     co_return replication_failure{};
 }
@@ -228,14 +236,26 @@ slot_source::awaitable<void> slot_source::stream(async_connection &connection) {
         const auto now = std::chrono::steady_clock::now();
         if (now - heard_at_ > options_.silence)
             throw connection_error("the server has fallen silent");
-        const bool waited_for = target_ > decoded_ || !ready_;
-        const std::chrono::milliseconds interval =
-            waited_for ? target_interval : std::chrono::milliseconds(confirm_interval);
-        if (reply_wanted_ || now - confirmed_at_ >= interval)
+        if (reply_wanted_ || now - confirmed_at_ >= confirm_after())
             co_await confirm(connection);
         if (state == async_connection::copy_state::nothing_yet)
-            co_await connection.wait_readable(interval);
+            co_await connection.wait_readable();
     }
+}
+
+std::chrono::milliseconds slot_source::confirm_after() const {
+    return target_ > decoded_ || !ready_ ? target_interval : std::chrono::milliseconds(confirm_interval);
+}
+
+void slot_source::tick() {
+    ticker_.expires_after(std::min<std::chrono::milliseconds>(confirm_after(), 1s));
+    ticker_.async_wait([this](boost::system::error_code error) {
+        if (stopping_)
+            return;
+        if (!error && connection_ && streaming_)
+            connection_->interrupt();
+        tick(); // also when a target has made it earlier
+    });
 }
 
 slot_source::awaitable<void> slot_source::consume(async_connection &connection, std::string_view payload) {

@@ -56,6 +56,9 @@ class slot_source : public source {
     [[nodiscard]] awaitable<void> consume(async_connection &connection, std::string_view payload);
     [[nodiscard]] awaitable<void> confirm(async_connection &connection);
     [[nodiscard]] awaitable<void> pause(std::chrono::milliseconds delay);
+    /// Ends waits for the stream now and then, so that there is always something that looks at the time.
+    void tick();
+    [[nodiscard]] std::chrono::milliseconds confirm_after() const;
 
     void heard(const keepalive &from);
     void emit();
@@ -83,6 +86,11 @@ class slot_source : public source {
                                       boost::asio::wait_traits<std::chrono::steady_clock>,
                                       async_connection::executor>
         timer_{io_.get_executor()};
+    boost::asio::basic_waitable_timer<std::chrono::steady_clock,
+                                      boost::asio::wait_traits<std::chrono::steady_clock>,
+                                      async_connection::executor>
+        ticker_{io_.get_executor()};
+    bool streaming_ = false; ///< the connection is past its dialogue
     std::atomic<bool> stopping_{false};
     std::thread thread_;
     mutable std::mutex status_mutex_; ///< guards status_
