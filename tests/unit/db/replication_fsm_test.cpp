@@ -143,9 +143,10 @@ TEST_CASE("a missing publication names the command that makes it") {
 }
 
 TEST_CASE("the messages of a stream") {
-    const auto data = parse_replication_message("w\0\0\0\0\0\0\1\0"
-                                                "\0\0\0\0\0\0\0\0"
-                                                "\0\0\0\0\0\0\0\0payload"s);
+    const auto message = "w\0\0\0\0\0\0\1\0"
+                         "\0\0\0\0\0\0\0\0"
+                         "\0\0\0\0\0\0\0\0payload"s; // what was parsed points into it
+    const auto data = parse_replication_message(message);
     REQUIRE(data);
     CHECK(std::get<xlog_data>(*data).start == lsn{0x100});
     CHECK(std::get<xlog_data>(*data).bytes == "payload");
