@@ -21,7 +21,9 @@ struct log_page {
 [[nodiscard]] log_page read_logs(pqxx::connection_base &on, const std::vector<std::int64_t> &ids);
 
 /// Rows with ids over `after`, in the order of ids. With `window_us` not zero only from the first id that was
-/// created so recently on: that bounds what a client that asks for everything costs.
+/// created so recently on: that bounds what a client that asks for everything costs. The window does not
+/// count when the row `after` is less than a day old: then a client comes back to where it was, and is to
+/// lose nothing.
 [[nodiscard]] log_page scan_logs(pqxx::connection_base &on, std::int64_t after, std::int64_t window_us,
                                  std::uint32_t limit);
 
