@@ -51,13 +51,13 @@ class async_connection {
     [[nodiscard]] std::string end_reason();
     /// Sends a message; throws connection_error.
     [[nodiscard]] awaitable<void> send(std::string_view message);
-    /// Until the socket is readable, or interrupted. Without a time limit, as a timer for each wait costs more than the
-    /// wait: who wants one interrupts from a ticker.
+    /// Until the socket is readable, or interrupted. Without a time limit, as a timer for each wait costs
+    /// more than the wait: who wants one interrupts from a ticker.
     [[nodiscard]] awaitable<void> wait_readable();
     /// Ends a wait_readable that is under way; a later one is not affected.
     void interrupt();
-    /// Every wait that is under way or begins later throws connection_error: for connects and queries, which may take for
-    /// ever (a slot is not made before all older transactions have ended).
+    /// Every wait that is under way or begins later throws connection_error: for connects and queries, which
+    /// may take for ever (a slot is not made before all older transactions have ended).
     void abandon();
 
     [[nodiscard]] int server_version() const { return PQserverVersion(connection_.get()); }

@@ -1,0 +1,229 @@
+#include "tests/unit/session/hub_fixture.hpp"
+
+#include <doctest/doctest.h>
+
+using namespace walcast;
+using namespace walcast::test;
+
+using ids = std::vector<std::int64_t>;
+constexpr std::int64_t ok = -1; // a reply
+
+TEST_CASE("an event that is committed while the token is being looked up is not missed") {
+    site at;
+    at.ready();
+    auto one = at.join();
+    one.session->receive(R"({"method":"subscribe"})");
+    at.commit(1);
+    one.out->take();
+    CHECK(one.out->ids() == ids{ok}); // nothing before it is known who asks
+    one.settle(at);
+    at.commit(2);
+    CHECK(one.out->ids() == ids{ok, 1, 2});
+}
+
+TEST_CASE("who may not read gets the same replies and no event") {
+    site at;
+    at.ready();
+    at.database.who.reset();
+    auto one = at.join();
+    one.session->receive(R"({"method":"subscribe","last_log_id":1})");
+    one.settle(at);
+    at.commit(1);
+    CHECK(one.out->ids() == ids{ok});
+    CHECK(at.database.scans == 0);
+}
+
+TEST_CASE("an event is sent once however many subscriptions match") {
+    site at;
+    at.ready();
+    auto one = at.join();
+    for (int times = 0; times < 3; ++times)
+        one.session->receive(R"({"method":"subscribe","filters":[["event_type","in",["update"]]]})");
+    one.session->receive(R"({"method":"subscribe"})");
+    one.settle(at);
+    at.commit(1);
+    at.commit(2, "create");
+    CHECK(one.out->ids() == ids{ok, ok, ok, ok, 1, 2});
+    one.session->receive(R"({"method":"unsubscribe"})");
+    at.commit(3, "create");
+    at.commit(4);
+    one.out->take();
+    CHECK(one.out->ids() == ids{ok, ok, ok, ok, 1, 2, ok, 4});
+}
+
+TEST_CASE("a replay goes on behind the event that it names, in commit order, whatever the ids") {
+    site at;
+    at.ready();
+    for (const auto id : {5, 9, 7, 6, 8})
+        at.commit(id);
+    auto one = at.join();
+    one.session->receive(R"({"method":"subscribe","last_log_id":9})");
+    one.settle(at);
+    at.commit(4);
+    CHECK(one.out->ids() == ids{ok, 7, 6, 8, 4});
+    CHECK(at.database.scans == 0);
+}
+
+TEST_CASE("what is older than the journal comes from the table, and nothing comes twice") {
+    site at;
+    for (const auto id : {1, 2, 3})
+        at.database.rows.emplace_back(id, "update"); // committed before the relay was started
+    at.ready();
+    at.commit(4);
+    auto one = at.join();
+    one.session->receive(R"({"method":"subscribe","last_log_id":1})");
+    one.settle(at);
+    at.commit(5);
+    CHECK(one.out->ids() == ids{ok, 2, 3, 4, 5});
+}
+
+TEST_CASE("a low id that committed after an older event is part of its replay") {
+    site at;
+    at.database.rows.emplace_back(10, "update");
+    at.ready();
+    at.commit(7); // took its id before 10 and committed after it
+    auto one = at.join();
+    one.session->receive(R"({"method":"subscribe","last_log_id":10})");
+    one.settle(at);
+    CHECK(one.out->ids() == ids{ok, 7});
+}
+
+TEST_CASE("a row that the table shows before the feed has it is sent once, in its place") {
+    // The scan sees 3 and 4, which the source has not decoded. Sent from the scan they would come again from
+    // the feed.
+    site at;
+    at.database.rows.emplace_back(1, "update");
+    at.ready();
+    at.commit(2);
+    at.commit_unseen(4);
+    at.commit_unseen(3);
+    auto one = at.join();
+    at.database.on_barrier = [&](lsn) { at.decode(); };
+    one.session->receive(R"({"method":"subscribe","last_log_id":1})");
+    one.settle(at);
+    CHECK(one.out->ids() == ids{ok, 2, 4, 3});
+}
+
+TEST_CASE("an id that the client knows before the feed has it is where the replay goes on") {
+    site at;
+    at.ready();
+    at.commit(1);
+    at.commit_unseen(2);
+    at.commit_unseen(3);
+    auto one = at.join();
+    at.database.on_barrier = [&](lsn) { at.decode(); };
+    one.session->receive(R"({"method":"subscribe","last_log_id":2})");
+    one.settle(at);
+    CHECK(one.out->ids() == ids{ok, 3});
+}
+
+TEST_CASE("two subscriptions that resume at the same event share what they are owed") {
+    site at;
+    at.ready();
+    at.commit(1);
+    at.commit(2, "create");
+    at.commit(3, "delete");
+    at.commit(4, "create");
+    auto one = at.join();
+    one.session->receive(
+        R"({"method":"subscribe","filters":[["event_type","in",["create"]]],"last_log_id":1})");
+    one.settle(at);
+    one.session->receive(R"({"method":"subscribe","last_log_id":1})");
+    one.settle(at);
+    at.commit(5, "create");
+    CHECK(one.out->ids() == ids{ok, 2, 4, ok, 3, 5});
+}
+
+TEST_CASE("an id from the future replays nothing") {
+    site at;
+    at.ready();
+    at.commit(1);
+    auto one = at.join();
+    one.session->receive(R"({"method":"subscribe","last_log_id":9000000000})");
+    one.settle(at);
+    at.commit(2);
+    CHECK(one.out->ids() == ids{ok, 2});
+}
+
+TEST_CASE("what the feed was refilled with is not new to who did not ask for it") {
+    site at;
+    auto fresh = at.join();
+    auto back = at.join();
+    fresh.session->receive(R"({"method":"subscribe"})");
+    back.session->receive(R"({"method":"subscribe","last_log_id":1})");
+    fresh.settle(at);
+    back.settle(at);
+    batch refill;
+    refill.transactions = {log_row(1, "update", lsn{10}), log_row(2, "update", lsn{20})};
+    refill.decoded = lsn{21};
+    at.hub.append(refill, 1);
+    at.ready();
+    at.commit(3);
+    fresh.settle(at);
+    back.settle(at);
+    CHECK(fresh.out->ids() == ids{ok, 3});
+    CHECK(back.out->ids() == ids{ok, 2, 3});
+}
+
+TEST_CASE("a client that does not read costs its outbox and gets everything later, in order") {
+    site at(std::size_t{1} << 14, 2048); // the feed forgets soon, too
+    at.ready();
+    auto slow = at.join();
+    auto quick = at.join();
+    slow.session->receive(R"({"method":"subscribe"})");
+    quick.session->receive(R"({"method":"subscribe"})");
+    slow.settle(at);
+    quick.settle(at);
+    slow.out->reading = false;
+    ids all{ok};
+    for (std::int64_t id = 1; id <= 300; ++id) {
+        at.commit(id);
+        all.push_back(id);
+    }
+    CHECK(quick.out->ids() == all);
+    CHECK(slow.out->queued < 3072);
+    slow.out->reading = true;
+    slow.settle(at);
+    at.commit(301);
+    all.push_back(301);
+    CHECK(slow.out->ids() == all);
+    CHECK(at.database.reads > 0); // what the feed had dropped was read again
+}
+
+TEST_CASE("a token that is no longer good silences the session, and the connection stays") {
+    site at;
+    at.ready();
+    at.database.who->expires_at = 500;
+    auto one = at.join();
+    one.session->receive(R"({"method":"subscribe"})");
+    one.settle(at);
+    at.commit(1);
+    at.hub.tick(1'000);
+    at.hub.append(
+        {.transactions = {log_row(2, "update", lsn{10'000})}, .decoded = lsn{10'001}, .ready = true}, 1'000);
+    CHECK(one.out->ids() == ids{ok, 1});
+    CHECK_FALSE(one.out->closed);
+}
+
+TEST_CASE("too many subscriptions are refused, the others stay") {
+    site at;
+    at.ready();
+    auto one = at.join();
+    for (int times = 0; times < 6; ++times)
+        one.session->receive(R"({"method":"subscribe"})");
+    one.settle(at);
+    CHECK(one.out->got.back() == R"({"status":400})");
+    at.commit(1);
+    CHECK(one.out->ids().back() == 1);
+}
+
+TEST_CASE("a session that ends while an answer is under way is not called") {
+    site at;
+    at.ready();
+    auto one = at.join();
+    one.session->receive(R"({"method":"subscribe","last_log_id":1})");
+    one.session.reset();
+    at.database.answer();
+    at.commit(1);
+    CHECK(one.out->ids() == ids{ok});
+}
