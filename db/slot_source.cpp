@@ -238,8 +238,10 @@ slot_source::awaitable<void> slot_source::stream(async_connection &connection) {
             throw connection_error("the server has fallen silent");
         if (reply_wanted_ || now - confirmed_at_ >= confirm_after())
             co_await confirm(connection);
-        if (state == async_connection::copy_state::nothing_yet)
+        if (state == async_connection::copy_state::nothing_yet) {
+            pacer_.rest();
             co_await connection.wait_readable();
+        }
     }
 }
 

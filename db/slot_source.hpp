@@ -1,6 +1,7 @@
 #pragma once
 
 #include "db/async_connection.hpp"
+#include "db/drain_pacer.hpp"
 #include "db/retention.hpp"
 #include "db/source.hpp"
 #include "db/transaction_assembler.hpp"
@@ -69,6 +70,7 @@ class slot_source : public source {
     std::function<bool()> overloaded_;
     logger &log_;
     boost::asio::io_context io_{1};
+    drain_pacer pacer_;
     transaction_assembler assembler_;
     retention retention_;
     batch pending_;

@@ -12,7 +12,8 @@
 namespace walcast {
 
 namespace {
-constexpr std::size_t most_pieces = 64;
+/// A gathering write costs per call, hardly per piece; the kernel takes 1,024.
+constexpr std::size_t most_pieces = 256;
 /// A TLS record carries at most 16 KiB; gathering that much makes one record of many messages.
 constexpr std::size_t tls_chunk = std::size_t{16} << 10;
 /// A queue that once was long gives its memory back.
