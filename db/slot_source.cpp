@@ -30,6 +30,8 @@ constexpr auto target_interval = 20ms;
 /// A batch is handed over when a drain has brought this much, even if there is more.
 constexpr std::size_t batch_bytes = std::size_t{512} << 10;
 
+constexpr std::size_t more_to_come_bytes = std::size_t{8} << 10;
+
 /// Dead peers are noticed by the kernel too, also while we only send.
 constexpr const char *socket_parameters =
     " replication=database application_name=walcast keepalives=1 keepalives_idle=10 keepalives_interval=5"
@@ -219,8 +221,10 @@ slot_source::awaitable<void> slot_source::stream(async_connection &connection) {
         connection.consume_input();
         std::string_view message;
         auto state = async_connection::copy_state::nothing_yet;
+        std::size_t drained = 0;
         while (pending_.bytes < batch_bytes &&
                (state = connection.next(message)) == async_connection::copy_state::message) {
+            drained += message.size();
             const auto parsed = parse_replication_message(message);
             if (!parsed)
                 throw connection_error("not a message of the replication protocol");
@@ -238,7 +242,8 @@ slot_source::awaitable<void> slot_source::stream(async_connection &connection) {
             throw connection_error("the server has fallen silent");
         if (reply_wanted_ || now - confirmed_at_ >= confirm_after())
             co_await confirm(connection);
-        if (state == async_connection::copy_state::nothing_yet) {
+        // libpq takes in some kilobytes at a time: after that many there is probably more.
+        if (state == async_connection::copy_state::nothing_yet && drained < more_to_come_bytes) {
             pacer_.rest();
             co_await connection.wait_readable();
         }
