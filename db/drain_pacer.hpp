@@ -6,11 +6,11 @@ namespace walcast {
 
 /// Takes a breath between drains of a dense stream, so that each drain brings more.
 ///
-/// A walsender sends every message by itself, and a reader that is quicker than it sleeps and is woken for each one. Both
-/// pay: the wake-up costs the *sender* some microseconds a message (a slower reader makes it faster), and us three system
-/// calls. So after a run of drains that follow each other this closely, the thread sleeps a moment before it waits again; a
-/// stream that is not dense never meets it. What it costs is up to `breath` of delay while more than some 5,000 wake-ups
-/// a second would happen otherwise.
+/// A walsender sends every message by itself, and a reader that is quicker than it sleeps and is woken for
+/// each one. Both pay: the wake-up costs the *sender* some microseconds a message (a slower reader makes it
+/// faster), and us three system calls. So after a run of drains that follow each other this closely, the
+/// thread sleeps a moment before it waits again; a stream that is not dense never meets it. What it costs is
+/// up to `breath` of delay while more than some 5,000 wake-ups a second would happen otherwise.
 class drain_pacer {
   public:
     using clock = std::chrono::steady_clock;

@@ -157,11 +157,11 @@ replication_fsm::action replication_fsm::create() {
 replication_fsm::action replication_fsm::start() {
     state_ = state::starting;
     // publication_names is itself a list of identifiers within a literal.
-    return send_query{
-        fmt::format("START_REPLICATION SLOT {} LOGICAL {} (proto_version '{}', publication_names {}, "
-                    "messages 'true', binary 'true', streaming 'on')",
-                    quote_identifier(settings_.slot), to_string(resume_), settings_.protocol_version,
-                    quote_literal(quote_identifier(settings_.publication)))};
+    return send_query{fmt::format(
+        "START_REPLICATION SLOT {} LOGICAL {} (proto_version '{}', publication_names {}, "
+        "messages 'true', binary 'true', streaming '{}')",
+        quote_identifier(settings_.slot), to_string(resume_), settings_.protocol_version,
+        quote_literal(quote_identifier(settings_.publication)), settings_.streaming ? "on" : "off")};
 }
 
 std::optional<replication_message> parse_replication_message(std::string_view bytes) {

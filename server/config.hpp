@@ -80,6 +80,9 @@ struct config {
     source_choice source = source_choice::automatic;
     std::string slot = "walcast";
     std::string publication = "walcast";
+    /// Whether large transactions are read while they are still in progress. Then they reach clients sooner
+    /// after their commit, and wait on our disk instead of the database's; see replication_settings.
+    bool stream_transactions = false;
     unsigned shards = 0; ///< threads that serve clients; 0: one less than the processors, at least one
     std::size_t feed_bytes = std::size_t{128} << 20; ///< per shard's view: the transactions are shared
     std::chrono::milliseconds feed_age{15 * 60'000};

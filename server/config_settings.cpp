@@ -232,6 +232,7 @@ std::vector<setting> make_settings() {
         {"Walcast.Source", read_source, show_source, disclosure::open, {}, {}},
         identifier("Walcast.Slot", &config::slot),
         identifier("Walcast.Publication", &config::publication),
+        flag("Walcast.StreamTransactions", &config::stream_transactions),
         number("Walcast.Shards", &config::shards, 0, 256),
         bytes("Walcast.FeedBytes", &config::feed_bytes, mib, tib),
         time("Walcast.FeedAge", &config::feed_age, 1s, 168h),

@@ -64,11 +64,12 @@ void source_supervisor::choose() {
             const bool by_slot = wants_slot && found.slot_usable;
             if (by_slot)
                 source_ = std::make_unique<slot_source>(
-                    slot_options{
-                        .connection = connection_,
-                        .replication = {.slot = settings_.slot, .publication = settings_.publication},
-                        .keep = limits_of(settings_.retention_bytes, settings_.retention_age),
-                        .spill_directory = std::filesystem::temp_directory_path().string()},
+                    slot_options{.connection = connection_,
+                                 .replication = {.slot = settings_.slot,
+                                                 .publication = settings_.publication,
+                                                 .streaming = settings_.stream_transactions},
+                                 .keep = limits_of(settings_.retention_bytes, settings_.retention_age),
+                                 .spill_directory = std::filesystem::temp_directory_path().string()},
                     sink_, overloaded_, log_);
             else
                 source_ = std::make_unique<listen_source>(

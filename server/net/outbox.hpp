@@ -28,10 +28,10 @@ using tls_stream = boost::asio::ssl::stream<tcp_socket &>;
 ///
 /// Two writers share it: Beast, for the handshake, HTTP answers, pongs and Close (through outbox_stream), and
 /// the session, for messages. Each adds whole frames, so frames never interleave. flush() writes with one
-/// gathering sendmsg for up to 256 pieces; what the socket does not take stays queued, and is the only measure
-/// of back-pressure: TCP_NOTSENT_LOWAT keeps the kernel from hiding a backlog. An entry is a small head of
-/// its own (WebSocket header and v0's msgID) and a shared body. Kept alive by its own pending I/O; everything
-/// on the shard's thread.
+/// gathering sendmsg for up to 256 pieces; what the socket does not take stays queued, and is the only
+/// measure of back-pressure: TCP_NOTSENT_LOWAT keeps the kernel from hiding a backlog. An entry is a small
+/// head of its own (WebSocket header and v0's msgID) and a shared body. Kept alive by its own pending I/O;
+/// everything on the shard's thread.
 class outbox : public std::enable_shared_from_this<outbox> {
   public:
     using clock = std::chrono::steady_clock;

@@ -72,6 +72,7 @@ TEST_CASE("the section Walcast") {
       Source: listener
       Slot: walcast_2
       Publication: feed
+      StreamTransactions: true
       Shards: 3
       FeedBytes: 1GiB
       FeedAge: 1h
@@ -90,6 +91,7 @@ TEST_CASE("the section Walcast") {
     CHECK(c.source == source_choice::listener);
     CHECK(c.slot == "walcast_2");
     CHECK(c.publication == "feed");
+    CHECK(c.stream_transactions);
     CHECK(c.shards == 3);
     CHECK(c.feed_bytes == std::size_t{1} << 30);
     CHECK(c.feed_age == 1h);

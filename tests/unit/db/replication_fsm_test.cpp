@@ -126,6 +126,17 @@ TEST_CASE("answers that make no sense end the conversation") {
     CHECK(std::holds_alternative<replication_failure>(play(known_slot, lsn{0x16'0000'0010}, 2, done()).last));
 }
 
+TEST_CASE("streaming is asked for when it is wanted") {
+    for (const bool wanted : {false, true}) {
+        replication_fsm machine({.slot = "walcast", .publication = "walcast", .streaming = wanted}, {});
+        (void)machine.connected();
+        (void)machine.result(identify.answer);
+        const auto last = machine.result(slot("pgoutput", "arvados", "reserved").answer);
+        CHECK(std::get<replication_fsm::send_query>(last).text.ends_with(wanted ? "streaming 'on')"
+                                                                                : "streaming 'off')"));
+    }
+}
+
 TEST_CASE("somebody else's slot is left alone") {
     for (const auto &foreign :
          {slot("test_decoding", "arvados", "reserved"), slot("pgoutput", "other", "reserved")}) {
