@@ -13,7 +13,6 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
-#include <boost/beast/ssl/ssl_stream.hpp>
 #include <boost/beast/websocket.hpp>
 #include <boost/beast/websocket/ssl.hpp>
 #include <csignal>
@@ -32,7 +31,7 @@ namespace http = beast::http;
 namespace ssl = asio::ssl;
 namespace websocket = beast::websocket;
 using boost::system::error_code;
-using tls_stream = beast::ssl_stream<beast::tcp_stream>;
+using tls_stream = ssl::stream<beast::tcp_stream>;
 
 constexpr auto result_of = asio::as_tuple(asio::use_awaitable);
 
