@@ -32,7 +32,8 @@ std::vector<std::string> with_two_dashes(int count, char **words) {
 int main(int count, char **words) {
     using namespace walcast;
     CLI::App app("walcast sends what PostgreSQL commits, in commit order, to everyone who may see it.\n"
-                 "Without a verb it serves: it can be started wherever arvados-ws was.");
+                 "Without a verb it serves: it can be started wherever arvados-ws was.",
+                 "walcast");
     app.set_version_flag("--version", "walcast " WALCAST_VERSION);
     app.require_subcommand(0, 1);
     app.fallthrough();
