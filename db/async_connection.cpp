@@ -175,12 +175,13 @@ async_connection::copy_state async_connection::next(std::string_view &message) {
     return size == 0 ? copy_state::nothing_yet : copy_state::ended;
 }
 
-std::string async_connection::end_reason() {
+query_result async_connection::end_reason() {
     const result_ptr result(PQgetResult(connection_.get()));
     if (result && PQresultStatus(result.get()) == PGRES_FATAL_ERROR)
-        return copy_result(result.get()).message;
+        return copy_result(result.get());
     const auto error = last_error();
-    return error.empty() ? "the server ended the stream" : error;
+    return {.what = query_result::kind::error,
+            .message = error.empty() ? "the server ended the stream" : error};
 }
 
 async_connection::awaitable<void> async_connection::send(std::string_view message) {

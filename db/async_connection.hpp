@@ -47,8 +47,8 @@ class async_connection {
     void consume_input();
     /// The next message, valid until the next call.
     [[nodiscard]] copy_state next(std::string_view &message);
-    /// Why a copy ended.
-    [[nodiscard]] std::string end_reason();
+    /// Why a copy ended: an error.
+    [[nodiscard]] query_result end_reason();
     /// Sends a message; throws connection_error.
     [[nodiscard]] awaitable<void> send(std::string_view message);
     /// Until the socket is readable, or interrupted. Without a time limit, as a timer for each wait costs

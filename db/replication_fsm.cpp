@@ -72,17 +72,8 @@ replication_fsm::action replication_fsm::connected() {
 }
 
 replication_fsm::action replication_fsm::result(const query_result &of) {
-    if (of.what == query_result::kind::error) {
-        if (of.sqlstate == object_in_use)
-            return failure(remedy::wait_for_slot, fmt::format("slot {}: {}", settings_.slot, of.message));
-        if (of.sqlstate == undefined_object && state_ == state::starting)
-            return failure(remedy::give_up, fmt::format("publication {}: {}; run `walcast migrate up`",
-                                                        settings_.publication, of.message));
-        if (of.sqlstate == insufficient_privilege || of.sqlstate == object_not_in_prerequisite_state ||
-            of.sqlstate == configuration_limit_exceeded)
-            return failure(remedy::give_up, of.message);
-        return failure(remedy::reconnect, of.message);
-    }
+    if (of.what == query_result::kind::error)
+        return explain(of);
     switch (state_) {
     case state::identifying:
         return identified(of);
@@ -108,6 +99,19 @@ replication_fsm::action replication_fsm::result(const query_result &of) {
     return failure(remedy::reconnect, "the server answered out of turn");
 }
 
+replication_failure replication_fsm::explain(const query_result &error) const {
+    if (error.sqlstate == object_in_use)
+        return failure(remedy::wait_for_slot, fmt::format("slot {}: {}", settings_.slot, error.message));
+    if (error.sqlstate == undefined_object && (state_ == state::starting || state_ == state::streaming))
+        return failure(remedy::remake_slot,
+                       fmt::format("slot {} has changes from when there was no publication: {}",
+                                   settings_.slot, error.message));
+    if (error.sqlstate == insufficient_privilege || error.sqlstate == object_not_in_prerequisite_state ||
+        error.sqlstate == configuration_limit_exceeded)
+        return failure(remedy::give_up, error.message);
+    return failure(remedy::reconnect, error.message);
+}
+
 replication_fsm::action replication_fsm::identified(const query_result &of) {
     // systemid, timeline, xlogpos, dbname
     if (of.rows.size() != 1 || of.rows[0].size() < 4 || !of.rows[0][0] || !of.rows[0][1] || !of.rows[0][2])
@@ -120,17 +124,21 @@ replication_fsm::action replication_fsm::identified(const query_result &of) {
     // One row in any case; the slot's columns are null when there is none.
     return send_query{fmt::format(
         "SELECT s.plugin, s.database, s.wal_status, s.confirmed_flush_lsn,"
+        " EXISTS (SELECT FROM pg_catalog.pg_publication WHERE pubname = {}),"
         " (SELECT setting::bigint FROM pg_catalog.pg_settings WHERE name = 'max_slot_wal_keep_size')"
         " FROM (SELECT 1) AS always LEFT JOIN pg_catalog.pg_replication_slots AS s ON s.slot_name = {}",
-        quote_literal(settings_.slot))};
+        quote_literal(settings_.publication), quote_literal(settings_.slot))};
 }
 
 replication_fsm::action replication_fsm::inspected(const query_result &of) {
-    if (of.rows.size() != 1 || of.rows[0].size() != 5)
+    if (of.rows.size() != 1 || of.rows[0].size() != 6)
         return failure(remedy::reconnect, "pg_replication_slots: unexpected answer");
     const auto &row = of.rows[0];
-    if (row[4] && !row[4]->starts_with('-'))
-        slot_keep_bytes_ = to_number<std::uint64_t>(*row[4]) << 20; // the setting counts megabytes
+    if (row[5] && !row[5]->starts_with('-'))
+        slot_keep_bytes_ = to_number<std::uint64_t>(*row[5]) << 20; // the setting counts megabytes
+    if (row[4] != "t")
+        return failure(remedy::give_up, fmt::format("publication {} does not exist: run `walcast migrate up`",
+                                                    settings_.publication));
     if (!row[0])
         return create();
     if (*row[0] != "pgoutput" || row[1] != database_)
@@ -139,7 +147,7 @@ replication_fsm::action replication_fsm::inspected(const query_result &of) {
             fmt::format("slot {} belongs to plugin {} in database {}: set Walcast.Slot to a name of its own",
                         settings_.slot, *row[0], row[1].value_or("(none)")));
     slot_begin_ = parse_lsn(row[3].value_or("")).value_or(lsn{});
-    if (row[2] == "lost") {
+    if (row[2] == "lost" || settings_.remake_slot) {
         slot_was_lost_ = true;
         state_ = state::dropping;
         return send_query{"DROP_REPLICATION_SLOT " + quote_identifier(settings_.slot)};

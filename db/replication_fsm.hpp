@@ -22,6 +22,9 @@ struct replication_settings {
     /// sooner for those who wait for that commit, but what is already committed (a refill, a backlog) takes
     /// longer, as none of it can be handed on before its end has come: 300,000 rows took 1.2 times as long.
     bool streaming = false;
+    /// The slot cannot be read to its end: make it again. A slot decodes every change with the catalog of
+    /// that time, so WAL that was written while there was no publication can never be read with one.
+    bool remake_slot = false;
 };
 
 /// Why a conversation ended, and what to do about it.
@@ -29,6 +32,7 @@ struct replication_failure {
     enum class remedy : std::uint8_t {
         reconnect,     ///< try again, with back-off
         wait_for_slot, ///< another process reads the slot: try again, quietly
+        remake_slot,   ///< the slot cannot be read: try again with replication_settings::remake_slot
         give_up, ///< it cannot work until somebody changes something: one clear line, then try now and then
     };
     remedy what_to_do = remedy::reconnect;
@@ -66,6 +70,8 @@ class replication_fsm {
 
     [[nodiscard]] action connected();
     [[nodiscard]] action result(const query_result &of);
+    /// What an error means, in answer to a query or at the end of the stream.
+    [[nodiscard]] replication_failure explain(const query_result &error) const;
 
     // Known after the first answers:
     [[nodiscard]] const std::string &system_identifier() const { return system_identifier_; }

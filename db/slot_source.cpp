@@ -137,6 +137,7 @@ slot_source::awaitable<void> slot_source::run() {
         emit();
         if (std::chrono::steady_clock::now() - began > 30s)
             patience.reset();
+        options_.replication.remake_slot = failure.what_to_do == remedy::remake_slot;
         const bool quiet = failure.what_to_do == remedy::wait_for_slot;
         auto delay = patience.next();
         if (quiet)
@@ -162,6 +163,7 @@ slot_source::awaitable<replication_failure> slot_source::converse() {
     const auto resume = assembler_.decoded();
     assembler_.begin_connection();
     replication_fsm dialogue(options_.replication, resume);
+    options_.replication.remake_slot = false;
     auto next = dialogue.connected();
     while (const auto *query = std::get_if<replication_fsm::send_query>(&next)) {
         if (stopping_)
@@ -171,9 +173,8 @@ slot_source::awaitable<replication_failure> slot_source::converse() {
     if (auto *failure = std::get_if<replication_failure>(&next))
         co_return std::move(*failure);
     if (dialogue.slot_was_lost())
-        log_.error("the slot was lost: the server removed WAL that it held; made a new one, what happened "
-                   "between is not "
-                   "in the feed",
+        log_.error("the slot was lost, or could not be read: made a new one; what happened between is not in "
+                   "the feed",
                    {{"slot", options_.replication.slot}});
     retention_.begin(dialogue.slot_begin());
     confirmed_ = std::max(confirmed_, dialogue.slot_begin());
@@ -195,11 +196,11 @@ slot_source::awaitable<replication_failure> slot_source::converse() {
                                       {"created", dialogue.slot_created()}});
     report(ready_ ? "streaming" : "refilling");
     streaming_ = true;
-    co_await stream(connection);
-    co_return replication_failure{};
+    co_return co_await stream(connection, dialogue);
 }
 
-slot_source::awaitable<void> slot_source::stream(async_connection &connection) {
+slot_source::awaitable<replication_failure> slot_source::stream(async_connection &connection,
+                                                                const replication_fsm &dialogue) {
     heard_at_ = std::chrono::steady_clock::now();
     confirmed_at_ = {};
     reply_wanted_ = true;
@@ -207,7 +208,7 @@ slot_source::awaitable<void> slot_source::stream(async_connection &connection) {
         if (stopping_) {
             reply_wanted_ = false;
             co_await confirm(connection);
-            co_return;
+            co_return replication_failure{};
         }
         if (overloaded_()) {
             // The shards are behind. Unread, the socket fills and the server waits; but it must go on hearing
@@ -236,7 +237,7 @@ slot_source::awaitable<void> slot_source::stream(async_connection &connection) {
         }
         emit();
         if (state == async_connection::copy_state::ended)
-            throw connection_error(connection.end_reason());
+            co_return dialogue.explain(connection.end_reason());
         const auto now = std::chrono::steady_clock::now();
         if (now - heard_at_ > options_.silence)
             throw connection_error("the server has fallen silent");

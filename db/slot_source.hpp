@@ -53,7 +53,9 @@ class slot_source : public source {
     [[nodiscard]] awaitable<void> run();
     /// One connection's life. Returns what to do next, or throws connection_error.
     [[nodiscard]] awaitable<replication_failure> converse();
-    [[nodiscard]] awaitable<void> stream(async_connection &connection);
+    /// Returns when the stream has ended, with what to do next.
+    [[nodiscard]] awaitable<replication_failure> stream(async_connection &connection,
+                                                        const replication_fsm &dialogue);
     [[nodiscard]] awaitable<void> consume(async_connection &connection, std::string_view payload);
     [[nodiscard]] awaitable<void> confirm(async_connection &connection);
     [[nodiscard]] awaitable<void> pause(std::chrono::milliseconds delay);

@@ -34,9 +34,9 @@ struct line {
 
 const line identify{"IDENTIFY_SYSTEM", rows({"7300000000000000001", "3", "16/B374D848", "arvados"})};
 line slot(std::optional<std::string> plugin, std::optional<std::string> database,
-          std::optional<std::string> status) {
+          std::optional<std::string> status, const char *published = "t") {
     return {"SELECT s.plugin",
-            rows({std::move(plugin), std::move(database), std::move(status), "16/8", "64"})};
+            rows({std::move(plugin), std::move(database), std::move(status), "16/8", published, "64"})};
 }
 const line create{R"(CREATE_REPLICATION_SLOT "walcast" LOGICAL pgoutput (SNAPSHOT 'nothing'))",
                   rows({"walcast", "16/9", {}, "pgoutput"})};
@@ -148,9 +148,27 @@ TEST_CASE("somebody else's slot is left alone") {
     }
 }
 
-TEST_CASE("a missing publication names the command that makes it") {
-    const auto end = play(known_slot, lsn{0x16'0000'0010}, 2, failing("42704"));
-    CHECK(std::get<replication_failure>(end.last).why.find("walcast migrate up") != std::string::npos);
+TEST_CASE("a missing publication names the command that makes it, and no slot is made meanwhile") {
+    for (const auto &known : {slot("pgoutput", "arvados", "reserved", "f"), slot({}, {}, {}, "f")}) {
+        const auto end = play({identify, known});
+        const auto *failure = std::get_if<replication_failure>(&end.last);
+        REQUIRE(failure != nullptr);
+        CHECK(failure->what_to_do == remedy::give_up);
+        CHECK(failure->why.find("walcast migrate up") != std::string::npos);
+    }
+}
+
+TEST_CASE("a slot with changes from when there was no publication is made again") {
+    const auto end = play(known_slot, lsn{0x16'0000'0010});
+    CHECK(end.machine.explain(failing("42704")).what_to_do == remedy::remake_slot);
+    CHECK(end.machine.explain(failing("57P01")).what_to_do == remedy::reconnect);
+
+    replication_fsm again({.slot = "walcast", .publication = "walcast", .remake_slot = true}, {});
+    (void)again.connected();
+    (void)again.result(identify.answer);
+    const auto next = again.result(slot("pgoutput", "arvados", "reserved").answer);
+    CHECK(std::get<replication_fsm::send_query>(next).text == drop.asks);
+    CHECK(again.slot_was_lost());
 }
 
 TEST_CASE("the messages of a stream") {
