@@ -2,6 +2,7 @@
 
 #include <boost/asio/buffer.hpp>
 #include <boost/system/system_error.hpp>
+#include <openssl/ssl.h>
 #include <stdexcept>
 
 namespace walcast {
@@ -18,6 +19,11 @@ std::shared_ptr<ssl::context> make_tls_context(const std::string &certificate, c
     auto context = std::make_shared<ssl::context>(ssl::context::tls_server);
     context->set_options(ssl::context::default_workarounds | ssl::context::no_tlsv1 |
                          ssl::context::no_tlsv1_1 | ssl::context::no_sslv3);
+    // No session tickets: connections last for hours, so there is nothing to resume; and a ticket that
+    // arrives right after the handshake is read by one thread of Python's `websockets` (the Arvados SDK's
+    // client) while another writes the upgrade on the same OpenSSL object, which now and then loses the one
+    // or the other.
+    ::SSL_CTX_set_num_tickets(context->native_handle(), 0);
     try {
         if (is_pem(certificate))
             context->use_certificate_chain(boost::asio::buffer(certificate));
