@@ -15,6 +15,9 @@ namespace walcast {
 
 namespace {
 
+/// The file is begun anew when it holds this many times what is read from it.
+constexpr std::size_t rewritten_at = 5;
+
 std::string header_of(const std::string &identity) {
     return "walcast ids of " + identity + "\n";
 }
@@ -41,14 +44,15 @@ id_log::~id_log() {
         ::close(file_);
 }
 
-std::vector<std::int64_t> id_log::open(const std::string &identity, std::size_t most) {
-    std::vector<std::int64_t> ids;
+std::optional<std::vector<std::int64_t>> id_log::open(const std::string &identity, std::size_t most) {
     if (path_.empty())
-        return ids;
+        return std::nullopt;
     std::ifstream in(path_, std::ios::binary);
     const std::string content{std::istreambuf_iterator<char>(in), {}};
     const auto header = header_of(identity);
-    if (content.starts_with(header)) {
+    const bool known = content.starts_with(header);
+    std::vector<std::int64_t> ids;
+    if (known) {
         // An append that was cut short by a crash leaves less than eight bytes at the end.
         const auto count = (content.size() - header.size()) / sizeof(std::int64_t);
         const auto skipped = count > most ? count - most : 0;
@@ -56,8 +60,12 @@ std::vector<std::int64_t> id_log::open(const std::string &identity, std::size_t 
         std::memcpy(ids.data(), content.data() + header.size() + skipped * sizeof(std::int64_t),
                     ids.size() * sizeof(std::int64_t));
     }
+    if (file_ >= 0)
+        ::close(std::exchange(file_, -1));
+    identity_ = identity;
+    most_ = most;
     rewrite(identity, ids);
-    return ids;
+    return known ? std::optional(std::move(ids)) : std::nullopt;
 }
 
 void id_log::rewrite(const std::string &identity, const std::vector<std::int64_t> &ids) {
@@ -72,6 +80,7 @@ void id_log::rewrite(const std::string &identity, const std::vector<std::int64_t
     } catch (const std::system_error &) {
         fail("writing");
     }
+    count_ = 0;
     append(ids);
     if (std::rename(fresh.c_str(), path_.c_str()) != 0)
         fail("renaming");
@@ -86,6 +95,9 @@ void id_log::append(std::span<const std::int64_t> ids) {
         errno = error.code().value();
         fail("writing");
     }
+    count_ += ids.size();
+    if (count_ > most_ * rewritten_at)
+        (void)open(identity_, most_);
 }
 
 void id_log::fail(const char *doing) {

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -23,9 +24,12 @@ class id_log {
     id_log(const id_log &) = delete;
     id_log &operator=(const id_log &) = delete;
 
-    /// Reads the newest `most` ids of this database, oldest first, and opens the file for append. Throws
-    /// std::system_error, after which nothing is remembered.
-    [[nodiscard]] std::vector<std::int64_t> open(const std::string &identity, std::size_t most);
+    /// Reads the newest `most` ids of this database, oldest first, and opens the file for append; nothing if
+    /// there is no file of this database yet. Throws
+    /// std::system_error, after which nothing is remembered. The file is begun anew now and then, so that it
+    /// never holds more than a few times `most`.
+    [[nodiscard]] std::optional<std::vector<std::int64_t>> open(const std::string &identity,
+                                                                std::size_t most);
     void append(std::span<const std::int64_t> ids);
 
   private:
@@ -33,6 +37,9 @@ class id_log {
     void fail(const char *doing);
 
     std::string path_;
+    std::string identity_;
+    std::size_t most_ = 0;
+    std::size_t count_ = 0; ///< ids in the file
     int file_ = -1;
 };
 

@@ -8,6 +8,7 @@
 #include <charconv>
 #include <fmt/format.h>
 #include <memory>
+#include <optional>
 #include <poll.h>
 #include <pthread.h>
 #include <stdexcept>
@@ -23,9 +24,6 @@ using namespace std::chrono_literals;
 
 namespace {
 
-/// How far back ids are remembered: a row that is committed when this many others have got later ids, and
-/// while we are disconnected, would be missed.
-constexpr std::int64_t looked_back_ids = 200'000;
 /// How many of the rows handed over before a restart are read again, to know their order for clients that
 /// come back.
 constexpr std::size_t refilled_ids = 20'000;
@@ -33,6 +31,8 @@ constexpr std::size_t refilled_ids = 20'000;
 constexpr std::ptrdiff_t fetch_rows = 200;
 /// A connection that nothing was heard of is asked whether it lives.
 constexpr auto idle_check = 10s;
+/// And an answer that has not come by then does not come.
+constexpr auto answer_limit = 20s;
 
 constexpr const char *socket_parameters = " application_name=walcast keepalives=1 keepalives_idle=10"
                                           " keepalives_interval=5 keepalives_count=3 tcp_user_timeout=30000"
@@ -85,7 +85,7 @@ listen_source::listen_source(listen_options options, batch_sink sink, std::funct
     , overloaded_(std::move(overloaded))
     , log_(log)
     , wake_fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK))
-    , id_log_(options_.id_log) {
+    , memory_(options_.memory, log) {
     if (wake_fd_ < 0)
         throw std::system_error(errno, std::generic_category(), "eventfd");
     status_.kind = "listener";
@@ -170,7 +170,11 @@ void listen_source::run() {
 void listen_source::listen() {
     const auto opened = open_connection(options_.connection + socket_parameters);
     auto &connection = *opened;
-    id_receiver receiver(connection, log_);
+    std::optional<id_receiver> receiver;
+    {
+        const stall_guard::watch within(guard_, connection.sock(), answer_limit);
+        receiver.emplace(connection, log_);
+    }
     // The scan comes after LISTEN has been committed: what its snapshot does not show will be notified.
     if (ready_)
         scan(connection, false);
@@ -183,15 +187,20 @@ void listen_source::listen() {
             std::this_thread::sleep_for(20ms);
             continue;
         }
-        if (connection.get_notifs() == 0 && receiver.ids.empty()) {
+        if (connection.get_notifs() == 0 && receiver->ids.empty()) {
             if (target_.exchange(0) != 0)
                 scan(connection, false);
             else if (!wait(connection.sock()))
-                (void)log_end(connection); // throws if the connection is dead
+                check(connection);
             continue;
         }
-        fetch(connection, std::exchange(receiver.ids, {}));
+        fetch(connection, std::exchange(receiver->ids, {}));
     }
+}
+
+void listen_source::check(pqxx::connection_base &on) {
+    const stall_guard::watch within(guard_, on.sock(), answer_limit);
+    (void)log_end(on); // throws if the connection is dead
 }
 
 bool listen_source::wait(int socket) {
@@ -208,58 +217,44 @@ bool listen_source::wait(int socket) {
 void listen_source::begin(pqxx::connection_base &on) {
     std::vector<std::int64_t> handed_over;
     try {
+        const stall_guard::watch within(guard_, on.sock(), answer_limit);
         pqxx::read_transaction in(on);
-        const auto identity =
-            in.exec1(
-                  "SELECT system_identifier || '/' || current_database() FROM pg_catalog.pg_control_system()")
-                [0]
-                    .as<std::string>();
+        const auto database = in.exec1("SELECT system_identifier || '/' || current_database()"
+                                       " FROM pg_catalog.pg_control_system()")[0]
+                                  .as<std::string>();
         in.commit();
-        handed_over = id_log_.open(identity, looked_back_ids);
-    } catch (const std::system_error &error) {
-        log_.warning("ids are not remembered: after a restart, rows come in the order of their ids",
-                     {{"problem", one_line(error.what())}});
+        handed_over = memory_.open(database);
     } catch (const pqxx::sql_error &error) {
-        log_.warning("the database cannot be told from others, so ids are not remembered",
+        log_.warning("the database cannot be told from others, so what was sent is not remembered",
                      {{"problem", one_line(error.what())}});
     }
-    for (const auto id : handed_over)
-        seen_.insert(id);
     const auto skipped = handed_over.size() - std::min(handed_over.size(), refilled_ids);
     each_chunk({handed_over.begin() + static_cast<std::ptrdiff_t>(skipped), handed_over.end()},
                [&](const std::vector<std::int64_t> &ids) { read_rows(on, ids); });
-    scan(on, handed_over.empty());
-}
-
-void listen_source::remember(const std::vector<std::int64_t> &ids) {
-    try {
-        id_log_.append(ids);
-    } catch (const std::system_error &error) {
-        log_.warning("ids are no longer remembered", {{"problem", one_line(error.what())}});
-    }
+    scan(on, !memory_.begun());
 }
 
 void listen_source::scan(pqxx::connection_base &on, bool first) {
     // Read before the scan's snapshot: what a query with an earlier end of the log could see, the scan sees
     // too.
-    const auto as_of = log_end(on);
+    lsn as_of;
     std::vector<std::int64_t> missed;
     {
+        const stall_guard::watch within(guard_, on.sock(), answer_limit);
+        as_of = log_end(on);
         pqxx::read_transaction in(on);
         const auto greatest = in.exec1("SELECT coalesce(max(id), 0) FROM logs")[0].as<std::int64_t>();
-        const auto floor = std::max(greatest, seen_.greatest()) - looked_back_ids;
-        seen_.forget(floor);
-        for (const auto &row : in.exec(fmt::format("SELECT id FROM logs WHERE id > {} ORDER BY id", floor))) {
+        for (const auto &row :
+             in.exec(fmt::format("SELECT id FROM logs WHERE id > {} ORDER BY id", memory_.floor(greatest)))) {
             const auto id = row[0].as<std::int64_t>();
-            if (!seen_.contains(id))
+            if (!memory_.contains(id))
                 missed.push_back(id);
         }
         in.commit();
     }
     if (first) {
-        for (const auto id : missed)
-            seen_.insert(id);
-        remember(missed);
+        memory_.note(missed);
+        memory_.begin();
     } else {
         fetch(on, missed);
     }
@@ -274,15 +269,15 @@ void listen_source::fetch(pqxx::connection_base &on, const std::vector<std::int6
     std::vector<std::int64_t> fresh;
     id_set taken; // the same id may come twice in one wake-up
     for (const auto id : ids)
-        if (!seen_.contains(id) && taken.insert(id))
+        if (!memory_.contains(id) && taken.insert(id))
             fresh.push_back(id);
     each_chunk(fresh, [&](const std::vector<std::int64_t> &some) { read_rows(on, some); });
-    seen_.forget(seen_.greatest() - looked_back_ids);
 }
 
 void listen_source::read_rows(pqxx::connection_base &on, const std::vector<std::int64_t> &ids) {
     pqxx::result rows;
     if (!ids.empty()) {
+        const stall_guard::watch within(guard_, on.sock(), answer_limit);
         pqxx::read_transaction in(on);
         rows = in.exec(fmt::format("SELECT {} FROM logs WHERE id = ANY ('{}'::bigint[])", logs_columns,
                                    array_literal(ids)));
@@ -292,20 +287,19 @@ void listen_source::read_rows(pqxx::connection_base &on, const std::vector<std::
     for (const auto &row : rows)
         by_id.emplace(row[0].as<std::int64_t>(), row);
     batch next;
-    std::vector<std::int64_t> fresh;
+    std::vector<std::int64_t> taken;
     for (const auto id : ids) {
         const auto found = by_id.find(id);
         // Deleted by Arvados meanwhile; or never there, as anybody may notify: then it must not count as
         // seen, or one huge number would push all true ids out of what is remembered.
         if (found == by_id.end())
             continue;
-        if (seen_.insert(id))
-            fresh.push_back(id);
+        taken.push_back(id);
         last_.value += 1;
         next.transactions.push_back(to_transaction(found->second, last_, unix_microseconds()));
         next.bytes += next.transactions.back()->footprint();
     }
-    remember(fresh);
+    memory_.note(taken);
     next.decoded = last_;
     hand_over(std::move(next));
 }

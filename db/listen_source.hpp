@@ -1,8 +1,8 @@
 #pragma once
 
-#include "db/id_log.hpp"
-#include "db/id_set.hpp"
+#include "db/event_memory.hpp"
 #include "db/source.hpp"
+#include "db/stall_guard.hpp"
 #include "server/ops/log.hpp"
 
 #include <atomic>
@@ -18,7 +18,7 @@ namespace walcast {
 struct listen_options {
     std::string connection; ///< libpq parameters
     std::string reason;     ///< why not the slot
-    std::string id_log;     ///< a file to remember ids in across restarts; empty: none
+    std::string memory;     ///< the file of event_memory; empty: none
 };
 
 /// The source for databases that cannot be read through a slot: LISTEN on `logs`, and one SELECT per wake-up.
@@ -39,6 +39,7 @@ class listen_source : public source {
     [[nodiscard]] source_status status() const override;
     void resume() override { wake(); }
     void request_position(lsn target) override;
+    void expect_position(lsn) override {} // has no positions to compare: asks by itself whether it is alive
 
   private:
     void run();
@@ -46,6 +47,8 @@ class listen_source : public source {
     void listen();
     /// Waits until the database or wake() has something; false if the connection must be checked.
     bool wait(int socket);
+    /// Throws when the connection is dead.
+    void check(pqxx::connection_base &on);
     void wake() const;
     /// The first connection of the process: refills the feed with what was handed over before it, in that
     /// order.
@@ -57,7 +60,6 @@ class listen_source : public source {
     void fetch(pqxx::connection_base &on, const std::vector<std::int64_t> &ids);
     /// Reads these rows and hands them over in this order.
     void read_rows(pqxx::connection_base &on, const std::vector<std::int64_t> &ids);
-    void remember(const std::vector<std::int64_t> &ids);
     void hand_over(batch next);
     void report(std::string state, std::string problem = {});
 
@@ -66,8 +68,8 @@ class listen_source : public source {
     std::function<bool()> overloaded_;
     logger &log_;
     int wake_fd_; ///< an eventfd
-    id_log id_log_;
-    id_set seen_;        ///< handed over, or already there when the process began
+    stall_guard guard_;
+    event_memory memory_;
     bool ready_ = false; ///< the feed is refilled
     lsn last_;           ///< the position given out last
     std::atomic<std::uint64_t> target_{0};

@@ -32,4 +32,19 @@ transaction_ptr to_transaction(const pqxx::row &of, lsn commit, std::int64_t at_
     return builder.finish(commit);
 }
 
+transaction_ptr to_transaction(const std::vector<std::optional<std::string>> &of, lsn commit) {
+    const auto created = static_cast<std::size_t>(logs_relation()->find("created_at"));
+    const auto at = of[created] ? parse_timestamp(*of[created]) : std::nullopt;
+    transaction_builder builder;
+    builder.begin(0, commit, at.value_or(0));
+    builder.add(change_kind::insert, logs_relation());
+    for (const auto &field : of) {
+        if (field)
+            builder.add_new(value_kind::text, *field);
+        else
+            builder.add_new(value_kind::null);
+    }
+    return builder.finish(commit);
+}
+
 } // namespace walcast

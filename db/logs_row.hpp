@@ -3,8 +3,11 @@
 #include "server/feed/transaction.hpp"
 
 #include <cstdint>
+#include <optional>
 #include <pqxx/pqxx>
+#include <string>
 #include <string_view>
+#include <vector>
 
 namespace walcast {
 
@@ -18,6 +21,8 @@ inline constexpr std::string_view logs_columns =
 
 /// One row, selected with logs_columns, as a transaction of one insert. `commit` orders it.
 [[nodiscard]] transaction_ptr to_transaction(const pqxx::row &of, lsn commit, std::int64_t at_us);
+/// The same of a row in libpq's text form, whose time is when it was created.
+[[nodiscard]] transaction_ptr to_transaction(const std::vector<std::optional<std::string>> &of, lsn commit);
 
 /// `{1,2,3}`: an int8[] as PostgreSQL reads it.
 template <class Range>

@@ -11,6 +11,11 @@ namespace walcast {
 
 using namespace std::chrono_literals;
 
+namespace {
+/// Every query has an index to go by; what takes longer is not going to come.
+constexpr auto job_limit = 30s;
+} // namespace
+
 query_pool::query_pool(std::string connection, unsigned threads, logger &log)
     : connection_(std::move(connection))
     , log_(log) {
@@ -83,6 +88,7 @@ void query_pool::work() {
                 ++usage_.busy;
                 lock.unlock();
             }
+            const stall_guard::watch within(guard_, connection->sock(), job_limit);
             next.run(*connection);
             patience.reset();
         } catch (const pqxx::broken_connection &error) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "db/source.hpp"
+#include "db/stall_guard.hpp"
 #include "server/ops/log.hpp"
 
 #include <condition_variable>
@@ -18,8 +19,9 @@ namespace walcast {
 /// A few threads, each with a libpqxx connection of its own, that run blocking queries for others.
 ///
 /// A job whose connection breaks is tried again, with back-off, until it succeeds: a database that is away
-/// delays answers and fails none. A job that fails for another reason (an SQL error) is logged and answered
-/// by its `failed`. Jobs still queued at stop() are dropped.
+/// delays answers and fails none. So does a connection on which an answer does not come in time. A job that
+/// fails for another reason (an SQL error) is logged and answered by its `failed`. Jobs still queued at
+/// stop() are dropped.
 class query_pool {
   public:
     using job = std::function<void(pqxx::connection_base &)>;
@@ -54,6 +56,7 @@ class query_pool {
 
     std::string connection_;
     logger &log_;
+    stall_guard guard_;
     mutable std::mutex mutex_; ///< guards what follows
     std::condition_variable wake_;
     std::deque<entry> jobs_;

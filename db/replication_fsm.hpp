@@ -48,42 +48,70 @@ struct query_result {
     std::string message;  ///< likewise, its primary line
 };
 
+/// What a process remembers of its earlier conversations.
+struct replication_past {
+    lsn resume; ///< the end of the last transaction that was handed on; zero at the start: the slot decides
+    std::string system_identifier; ///< of the cluster that those came from
+    std::uint32_t timeline = 0;    ///< likewise
+    std::string backend;           ///< replication_fsm::backend() of the last conversation
+    bool had_slot = false;         ///< there was a slot, in this process or an earlier one
+};
+
 /// The dialogue that leads a replication connection from "connected" to "streaming", as decisions without
 /// I/O:
 ///
-///     connected → IDENTIFY_SYSTEM → look at the slot → (drop a lost one) → (create it) → START_REPLICATION →
+///     connected → IDENTIFY_SYSTEM → look at the slot ─────────────────────────────→ START_REPLICATION →
 ///     streaming
+///                                    │  ↑ (in use: end our own dead reader, or wait)      ↑
+///                                    └→ (drop it) → BEGIN → CREATE_REPLICATION_SLOT → slot_made → COMMIT
 ///
 /// The caller sends each query and hands in its result; after `streaming` the connection is in CopyBoth mode
 /// and replication_message takes over. One instance per connection.
+///
+/// A slot is made again when it is lost, and also when the log has gone back: a cluster that was restored, or
+/// a promoted standby that had not got everything, writes other transactions to positions that we have seen.
+/// They would be taken for those we know, and left out.
 class replication_fsm {
   public:
     struct send_query {
         std::string text;
     };
+    /// The slot has just been made, in a transaction that is still open and whose snapshot is exactly what
+    /// committed before the slot begins: read on the same connection what has to be read, then go_on().
+    struct slot_made {};
+    /// Somebody else reads the slot: look_again() after a while.
+    struct slot_in_use {
+        std::string reader; ///< for people: its process
+    };
     struct streaming {};
-    using action = std::variant<send_query, streaming, replication_failure>;
+    using action = std::variant<send_query, slot_made, slot_in_use, streaming, replication_failure>;
 
-    /// `resume` is the end of the last transaction that was handed on; zero at the start of the process: then
-    /// the slot decides, and sends what was not confirmed.
-    replication_fsm(replication_settings settings, lsn resume);
+    replication_fsm(replication_settings settings, replication_past past);
 
-    [[nodiscard]] action connected();
+    /// `server_version` as PQserverVersion has it, 150004.
+    [[nodiscard]] action connected(int server_version);
     [[nodiscard]] action result(const query_result &of);
+    [[nodiscard]] action go_on();
+    [[nodiscard]] action look_again();
     /// What an error means, in answer to a query or at the end of the stream.
     [[nodiscard]] replication_failure explain(const query_result &error) const;
 
     // Known after the first answers:
     [[nodiscard]] const std::string &system_identifier() const { return system_identifier_; }
+    [[nodiscard]] const std::string &database() const { return database_; }
     [[nodiscard]] std::uint32_t timeline() const { return timeline_; }
-    /// Where the log ended when the conversation began: decoded up to here, the feed has caught up.
+    /// The server's process at the other end, by its number and when it began.
+    [[nodiscard]] const std::string &backend() const { return backend_; }
+    /// Where the log ended when the server was last asked: decoded up to here, the feed has caught up.
     [[nodiscard]] lsn log_end() const { return log_end_; }
     /// What the slot has been told it may forget: where it would begin if asked for everything it has.
     [[nodiscard]] lsn slot_begin() const { return slot_begin_; }
-    /// The slot was made (or made again) in this conversation: nothing before it can be had.
+    /// There is a slot and it will be read; what its stream has, that is.
+    [[nodiscard]] bool slot_found() const { return slot_found_; }
+    /// The slot was made (or made again) in this conversation: nothing before it can be had from it.
     [[nodiscard]] bool slot_created() const { return slot_created_; }
-    /// A slot was there, but the server had removed its WAL.
-    [[nodiscard]] bool slot_was_lost() const { return slot_was_lost_; }
+    /// There was a slot before, but it is gone, or cannot be read any more; why, for people. Empty if not.
+    [[nodiscard]] const std::string &slot_lost() const { return slot_lost_; }
     /// max_slot_wal_keep_size in bytes; nothing if unlimited.
     [[nodiscard]] std::optional<std::uint64_t> slot_keep_bytes() const { return slot_keep_bytes_; }
 
@@ -91,28 +119,45 @@ class replication_fsm {
     enum class state : std::uint8_t {
         idle,
         identifying,
+        reading_history,
         inspecting,
+        terminating,
+        waiting,
         dropping,
+        beginning,
         creating,
+        made,
+        committing,
+        altering,
         starting,
         streaming
     };
 
     [[nodiscard]] action identified(const query_result &of);
+    [[nodiscard]] action history_read(const query_result &of);
+    [[nodiscard]] action inspect();
     [[nodiscard]] action inspected(const query_result &of);
+    [[nodiscard]] action in_use(const std::string &reader, const std::string &reader_began);
+    [[nodiscard]] action begin();
     [[nodiscard]] action create();
     [[nodiscard]] action start();
+    /// PostgreSQL 17 and later keep such a slot alive through a failover.
+    [[nodiscard]] bool knows_failover() const { return server_version_ >= 170'000; }
 
     replication_settings settings_;
-    lsn resume_;
+    replication_past past_;
     state state_ = state::idle;
+    int server_version_ = 0;
     std::string database_;
     std::string system_identifier_;
+    std::string backend_;
     std::uint32_t timeline_ = 0;
     lsn log_end_;
+    lsn common_end_; ///< up to here the log is the one that we have read before
     lsn slot_begin_;
+    bool slot_found_ = false;
     bool slot_created_ = false;
-    bool slot_was_lost_ = false;
+    std::string slot_lost_;
     std::optional<std::uint64_t> slot_keep_bytes_;
 };
 

@@ -24,6 +24,7 @@ class retention {
         : bounds_(bounds) {}
 
     void bounds(limits to) { bounds_ = to; }
+    [[nodiscard]] std::uint64_t most_wal_bytes() const { return bounds_.wal_bytes; }
     /// The slot begins here: what is held back is counted from this position on.
     void begin(lsn slot_begin) { confirmed_ = slot_begin > confirmed_ ? slot_begin : confirmed_; }
 

@@ -19,6 +19,13 @@ void segment_writer::resume_after(position last, bool complete) {
     last_complete_ = complete;
 }
 
+void segment_writer::restart(lsn at) {
+    abandon();
+    last_ = {};
+    last_complete_ = true;
+    decoded_ = at;
+}
+
 result<void> segment_writer::begin(std::uint32_t xid, lsn commit, std::int64_t committed_at) {
     if (open_)
         return decode_error::unexpected_message;

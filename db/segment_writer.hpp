@@ -24,6 +24,8 @@ class segment_writer {
 
     /// Everything up to `last` was handed on before; `complete` when that was its transaction's last segment.
     void resume_after(position last, bool complete);
+    /// A new slot begins here. Its positions may be those of other changes than before: nothing is left out.
+    void restart(lsn at);
 
     [[nodiscard]] boost::system::result<void> begin(std::uint32_t xid, lsn commit, std::int64_t committed_at);
     [[nodiscard]] boost::system::result<void> insert(const relation_ptr &table,

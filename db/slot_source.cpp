@@ -1,6 +1,7 @@
 #include "db/slot_source.hpp"
 
 #include "db/decode_error.hpp"
+#include "db/slot_catch_up.hpp"
 #include "server/ops/clock.hpp"
 
 #include <algorithm>
@@ -23,6 +24,19 @@ namespace {
 
 constexpr asio::use_awaitable_t<async_connection::executor> use_awaitable{};
 constexpr auto connect_limit = 15s;
+/// A slot is not made before all transactions of that time have ended, which may take hours.
+constexpr auto making_limit = 3h;
+/// How often a standby looks whether the slot is free.
+constexpr auto standby_interval = 300ms;
+/// A relay that has had no slot yet is a standby when somebody else has it for so long.
+constexpr auto standby_after = 5s;
+/// A position that another connection has seen must be reached within this time, or data must flow; twice the
+/// time after each attempt, as the server may be working through something large that is not for us.
+constexpr auto first_stall_limit = 30s;
+constexpr auto last_stall_limit = 1h;
+/// How many of the events of an earlier process are read again, for clients that come back, if the slot has
+/// not kept them.
+constexpr std::size_t most_read_again = 20'000;
 /// The longest that the stream is left without a status update; wal_sender_timeout is a minute by default.
 constexpr auto confirm_interval = 5s;
 /// How often a position that somebody waits for is asked for: the log may not have been flushed that far.
@@ -31,6 +45,10 @@ constexpr auto target_interval = 20ms;
 constexpr std::size_t batch_bytes = std::size_t{512} << 10;
 
 constexpr std::size_t more_to_come_bytes = std::size_t{8} << 10;
+/// WAL held back beyond the budget before it is confirmed at once.
+constexpr std::uint64_t confirm_step_bytes = std::uint64_t{8} << 20;
+/// What a drain brings when there is no change in it.
+constexpr std::size_t keepalive_bytes = 18;
 
 /// Dead peers are noticed by the kernel too, also while we only send.
 constexpr const char *socket_parameters =
@@ -51,7 +69,9 @@ slot_source::slot_source(slot_options options, batch_sink sink, std::function<bo
                      pending_.bytes += next->footprint();
                      pending_.transactions.push_back(std::move(next));
                  })
-    , retention_(options_.keep) {
+    , retention_(options_.keep)
+    , memory_(options_.memory, log)
+    , stall_limit_(first_stall_limit) {
     status_.kind = "slot";
     status_.state = "connecting";
 }
@@ -98,8 +118,16 @@ void slot_source::request_position(lsn target) {
     });
 }
 
+void slot_source::expect_position(lsn log_end) {
+    asio::post(io_, [this, log_end] { expected_ = log_end; });
+}
+
 void slot_source::retain(retention::limits bounds) {
-    asio::post(io_, [this, bounds] { retention_.bounds(bounds); });
+    asio::post(io_, [this, bounds] {
+        options_.keep = bounds;
+        retention_.bounds(
+            {keep_cap_ == 0 ? bounds.wal_bytes : std::min(bounds.wal_bytes, keep_cap_), bounds.age_us});
+    });
 }
 
 source_status slot_source::status() const {
@@ -120,10 +148,11 @@ slot_source::awaitable<void> slot_source::pause(std::chrono::milliseconds delay)
 }
 
 slot_source::awaitable<void> slot_source::run() {
-    backoff patience(100ms, 10s);
+    backoff patience(100ms, 5s);
     while (!stopping_) {
         replication_failure failure;
         const auto began = std::chrono::steady_clock::now();
+        const auto stood = decoded_;
         try {
             failure = co_await converse();
         } catch (const connection_error &error) {
@@ -135,16 +164,17 @@ slot_source::awaitable<void> slot_source::run() {
             break;
         // What was handed to us whole must not wait for the reconnect.
         emit();
-        if (std::chrono::steady_clock::now() - began > 30s)
+        // A server that serves us for a moment each time is asked often; one that only refuses, ever less.
+        if (decoded_ != stood || std::chrono::steady_clock::now() - began > 10s)
             patience.reset();
         options_.replication.remake_slot = failure.what_to_do == remedy::remake_slot;
         const bool quiet = failure.what_to_do == remedy::wait_for_slot;
         auto delay = patience.next();
         if (quiet)
-            delay = std::min<std::chrono::milliseconds>(delay, 500ms);
+            delay = std::min<std::chrono::milliseconds>(delay, standby_interval);
         log_.write(quiet ? log_level::info : log_level::warning, "replication interrupted",
                    {{"problem", failure.why}, {"retry_in_ms", delay.count()}});
-        report(quiet ? "waiting for the slot" : "connecting", failure.why);
+        report(quiet ? "standby" : "connecting", failure.why);
         {
             const std::scoped_lock lock(status_mutex_);
             ++status_.reconnects;
@@ -156,52 +186,182 @@ slot_source::awaitable<void> slot_source::run() {
 
 slot_source::awaitable<replication_failure> slot_source::converse() {
     async_connection connection(io_.get_executor());
+    answer_by_ = {};
     connection_ = &connection;
     co_await connection.connect(options_.connection + socket_parameters, connect_limit);
     // A transaction that was handed on in part must come again from its start: then ask for everything after
     // the one before it; the assembler leaves out what was handed on.
-    const auto resume = assembler_.decoded();
+    past_.resume = assembler_.decoded();
     assembler_.begin_connection();
-    replication_fsm dialogue(options_.replication, resume);
+    replication_fsm dialogue(options_.replication, past_);
     options_.replication.remake_slot = false;
-    auto next = dialogue.connected();
-    while (const auto *query = std::get_if<replication_fsm::send_query>(&next)) {
+    if (auto ended = co_await lead(connection, dialogue))
+        co_return std::move(*ended);
+    began(dialogue);
+    co_return co_await stream(connection, dialogue);
+}
+
+slot_source::awaitable<std::optional<replication_failure>> slot_source::lead(async_connection &connection,
+                                                                             replication_fsm &dialogue) {
+    auto next = dialogue.connected(connection.server_version());
+    for (;;) {
         if (stopping_)
             co_return replication_failure{};
-        next = dialogue.result(co_await connection.query(query->text));
+        if (const auto *query = std::get_if<replication_fsm::send_query>(&next)) {
+            const auto text = query->text;
+            if (!dialogue.database().empty())
+                co_await look_at_past(connection, dialogue);
+            const auto answer = co_await ask(connection, text);
+            next = dialogue.result(answer);
+        } else if (const auto *other = std::get_if<replication_fsm::slot_in_use>(&next)) {
+            co_await stand_by(other->reader);
+            next = dialogue.look_again();
+        } else if (std::holds_alternative<replication_fsm::slot_made>(next)) {
+            co_await begin_new_slot(connection, dialogue);
+            next = dialogue.go_on();
+        } else if (auto *failure = std::get_if<replication_failure>(&next)) {
+            co_return std::move(*failure);
+        } else {
+            co_return std::nullopt;
+        }
+        if (!ready_at_)
+            ready_at_ = dialogue.log_end();
     }
-    if (auto *failure = std::get_if<replication_failure>(&next))
-        co_return std::move(*failure);
-    if (dialogue.slot_was_lost())
-        log_.error("the slot was lost, or could not be read: made a new one; what happened between is not in "
-                   "the feed",
-                   {{"slot", options_.replication.slot}});
+}
+
+slot_source::awaitable<query_result> slot_source::ask(async_connection &connection, std::string text) {
+    const bool making = text.starts_with("CREATE_REPLICATION_SLOT");
+    answer_by_ = std::chrono::steady_clock::now() + (making ? making_limit : options_.silence);
+    if (making) // where people find out why it takes so long
+        report("making the slot", "waits for the transactions that are open now, prepared ones included");
+    co_return co_await connection.query(std::move(text));
+}
+
+slot_source::awaitable<void> slot_source::look_at_past(async_connection &connection,
+                                                       const replication_fsm &dialogue) {
+    auto sent = memory_.open(dialogue.system_identifier() + "/" + dialogue.database());
+    if (!sent.empty())
+        sent_before_ = std::move(sent);
+    // Another relay may have read the slot before us. What it handed over is not to be missed one day.
+    const bool taken_over = dialogue.slot_found() && !past_.had_slot && !looked_at_past_;
+    if (memory_.begun() && !taken_over)
+        co_return;
+    looked_at_past_ = looked_at_past_ || taken_over;
+    answer_by_ = std::chrono::steady_clock::now() + options_.silence;
+    slot_catch_up reader(connection, memory_, {});
+    co_await reader.note_past();
+}
+
+slot_source::awaitable<void> slot_source::stand_by(const std::string &reader) {
+    const auto now = std::chrono::steady_clock::now();
+    if (standing_since_ == std::chrono::steady_clock::time_point()) {
+        standing_since_ = now;
+        log_.info("standing by: somebody else reads the slot",
+                  {{"slot", options_.replication.slot}, {"reader", reader}});
+    }
+    // A moment's overlap is part of a restart. After that, clients are sent to the other relay; whoever comes
+    // when this one takes over is told what commits from then on.
+    const bool standby = !ready_ && now - standing_since_ > standby_after;
+    if (standby)
+        ready_at_ = {};
+    report("standby", "the slot is read by " + reader);
+    {
+        const std::scoped_lock lock(status_mutex_);
+        status_.standby = standby;
+    }
+    answer_by_ = now + options_.silence;
+    co_await pause(standby_interval);
+}
+
+slot_source::awaitable<void> slot_source::begin_new_slot(async_connection &connection,
+                                                         const replication_fsm &dialogue) {
+    // The stream of this slot has only what commits after it begins; what committed before is read now. Until
+    // that is done nobody may believe that it has everything up to here, so the position stays what it was;
+    // or begins at nothing, if the log has gone back: then positions of before mean nothing any more.
+    const auto at = dialogue.slot_begin();
+    if (past_.had_slot)
+        ++epoch_;
+    if (at < decoded_)
+        decoded_ = {};
+    expected_ = {};
+    assembler_.restart(at);
+    retention_ = retention(options_.keep);
+    if (!ready_)
+        ready_at_ = at;
+    report("catching up");
+    emit(true);
+    slot_catch_up reader(connection, memory_, std::max(decoded_, lsn{1}));
+    const slot_catch_up::receiver to = [this](std::vector<transaction_ptr> rows) {
+        return hand_over_rows(std::move(rows));
+    };
+    const auto sent = std::exchange(sent_before_, {});
+    const auto skipped = sent.size() - std::min(sent.size(), most_read_again);
+    co_await reader.read_again(std::span(sent).subspan(skipped), to);
+    const auto missed = co_await reader.read_missed(to);
+    decoded_ = at;
+    emit(true);
+    if (!dialogue.slot_lost().empty())
+        log_.error(
+            "the slot was lost: made a new one, and read what it would have brought from the table; "
+            "changes without a row in logs are not among it",
+            {{"slot", options_.replication.slot}, {"because", dialogue.slot_lost()}, {"events", missed}});
+    else
+        log_.info("made the slot", {{"slot", options_.replication.slot}, {"events", missed}});
+    const std::scoped_lock lock(status_mutex_);
+    status_.slots_lost += !dialogue.slot_lost().empty();
+    status_.caught_up += missed;
+    status_.epoch = epoch_;
+}
+
+slot_source::awaitable<void> slot_source::hand_over_rows(std::vector<transaction_ptr> rows) {
+    answer_by_ = std::chrono::steady_clock::now() + options_.silence; // of the query that comes next
+    for (auto &row : rows) {
+        pending_.bytes += row->footprint();
+        pending_.transactions.push_back(std::move(row));
+    }
+    emit();
+    while (overloaded_() && !stopping_) {
+        answer_by_ = std::chrono::steady_clock::now() + options_.silence;
+        co_await pause(100ms);
+    }
+}
+
+void slot_source::began(const replication_fsm &dialogue) {
+    sent_before_.clear(); // the slot has kept what matters
+    standing_since_ = {};
+    past_.system_identifier = dialogue.system_identifier();
+    past_.timeline = dialogue.timeline();
+    past_.backend = dialogue.backend();
+    past_.had_slot = true;
     retention_.begin(dialogue.slot_begin());
-    confirmed_ = std::max(confirmed_, dialogue.slot_begin());
-    if (!ready_at_)
-        ready_at_ = dialogue.log_end();
+    confirmed_ = dialogue.slot_begin();
+    keep_cap_ = dialogue.slot_keep_bytes().value_or(0) / 2;
+    retain(options_.keep);
+    if (!dialogue.slot_keep_bytes() && !ready_)
+        log_.warning("max_slot_wal_keep_size is unlimited: should this relay ever be away for long, its slot "
+                     "would fill the database's disk; set it, to 4GB say",
+                     {{"slot", options_.replication.slot}});
     {
         const std::scoped_lock lock(status_mutex_);
         status_.system_identifier = dialogue.system_identifier();
         status_.timeline = dialogue.timeline();
         status_.log_end = dialogue.log_end();
         status_.confirmed = confirmed_;
-        status_.slots_lost += dialogue.slot_was_lost();
+        status_.slot_keep_bytes = dialogue.slot_keep_bytes();
+        status_.standby = false;
     }
-    if (const auto keep = dialogue.slot_keep_bytes())
-        retention_.bounds({std::min(options_.keep.wal_bytes, *keep / 2), options_.keep.age_us});
     log_.info("replication started", {{"slot", options_.replication.slot},
-                                      {"from", to_string(resume)},
+                                      {"from", to_string(past_.resume)},
                                       {"log_end", to_string(dialogue.log_end())},
                                       {"created", dialogue.slot_created()}});
     report(ready_ ? "streaming" : "refilling");
     streaming_ = true;
-    co_return co_await stream(connection, dialogue);
 }
 
 slot_source::awaitable<replication_failure> slot_source::stream(async_connection &connection,
                                                                 const replication_fsm &dialogue) {
-    heard_at_ = std::chrono::steady_clock::now();
+    heard_at_ = progress_at_ = std::chrono::steady_clock::now();
+    progress_ = decoded_;
     confirmed_at_ = {};
     reply_wanted_ = true;
     for (;;) {
@@ -216,7 +376,7 @@ slot_source::awaitable<replication_failure> slot_source::stream(async_connection
             emit();
             co_await confirm(connection);
             co_await pause(1s);
-            heard_at_ = std::chrono::steady_clock::now();
+            heard_at_ = progress_at_ = std::chrono::steady_clock::now();
             continue;
         }
         connection.consume_input();
@@ -241,7 +401,10 @@ slot_source::awaitable<replication_failure> slot_source::stream(async_connection
         const auto now = std::chrono::steady_clock::now();
         if (now - heard_at_ > options_.silence)
             throw connection_error("the server has fallen silent");
-        if (reply_wanted_ || now - confirmed_at_ >= confirm_after())
+        if (drained > keepalive_bytes)
+            progress_at_ = now;
+        watch_progress(now);
+        if (reply_wanted_ || now - confirmed_at_ >= confirm_after() || over_budget())
             co_await confirm(connection);
         // libpq takes in some kilobytes at a time: after that many there is probably more.
         if (state == async_connection::copy_state::nothing_yet && drained < more_to_come_bytes) {
@@ -249,6 +412,11 @@ slot_source::awaitable<replication_failure> slot_source::stream(async_connection
             co_await connection.wait_readable();
         }
     }
+}
+
+bool slot_source::over_budget() const {
+    const auto held = decoded_.value - std::min(decoded_, confirmed_).value;
+    return held > retention_.most_wal_bytes() + confirm_step_bytes;
 }
 
 std::chrono::milliseconds slot_source::confirm_after() const {
@@ -260,10 +428,27 @@ void slot_source::tick() {
     ticker_.async_wait([this](boost::system::error_code error) {
         if (stopping_)
             return;
-        if (!error && connection_ && streaming_)
+        const auto now = std::chrono::steady_clock::now();
+        if (!error && connection_ && streaming_ && now - heard_at_ > 2 * options_.silence)
+            connection_->abandon(); // stuck in a write
+        else if (!error && connection_ && streaming_)
             connection_->interrupt();
+        else if (connection_ && answer_by_ != std::chrono::steady_clock::time_point() && now > answer_by_)
+            connection_->abandon();
         tick(); // also when a target has made it earlier
     });
+}
+
+void slot_source::watch_progress(std::chrono::steady_clock::time_point now) {
+    if (decoded_ > progress_ || decoded_ >= expected_) {
+        progress_ = decoded_;
+        progress_at_ = now;
+        stall_limit_ = first_stall_limit;
+    } else if (now - progress_at_ > stall_limit_) {
+        stall_limit_ = std::min<std::chrono::seconds>(2 * stall_limit_, last_stall_limit);
+        throw connection_error(fmt::format("the stream stands at {} while the log has reached {}",
+                                           to_string(decoded_), to_string(expected_)));
+    }
 }
 
 slot_source::awaitable<void> slot_source::consume(async_connection &connection, std::string_view payload) {
@@ -275,6 +460,7 @@ slot_source::awaitable<void> slot_source::consume(async_connection &connection, 
         report("waiting for the disk", outcome.error().message());
         co_await confirm(connection);
         co_await pause(1s);
+        heard_at_ = progress_at_ = std::chrono::steady_clock::now();
         if (stopping_)
             throw connection_error("stopped");
         outcome = assembler_.consume(payload);
@@ -286,6 +472,7 @@ slot_source::awaitable<void> slot_source::consume(async_connection &connection, 
             while (overloaded_() && !stopping_) {
                 co_await confirm(connection);
                 co_await pause(1s);
+                heard_at_ = progress_at_ = std::chrono::steady_clock::now();
             }
         }
     }
@@ -303,17 +490,22 @@ void slot_source::heard(const keepalive &from) {
     status_.log_end = std::max(status_.log_end, from.log_end);
 }
 
-void slot_source::emit() {
+void slot_source::emit(bool always) {
     const bool newly_ready = !ready_ && ready_at_ && decoded_ >= ready_at_;
     const bool reaches_target = target_ && decoded_ >= target_;
-    if (pending_.empty() && !newly_ready && !reaches_target)
+    if (pending_.empty() && !newly_ready && !reaches_target && !always)
         return;
     ready_ = ready_ || newly_ready;
     if (reaches_target)
         target_ = {};
     auto next = std::exchange(pending_, {});
     next.decoded = decoded_;
+    next.epoch = epoch_;
     next.ready = ready_;
+    // Remembered before it is handed over: killed in between, nothing is repeated, as it comes from the slot
+    // again.
+    for (const auto &one : next.transactions)
+        memory_.note(*one);
     std::uint64_t changes = 0, commits = 0;
     for (const auto &one : next.transactions) {
         changes += one->changes().size();

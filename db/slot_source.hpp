@@ -2,6 +2,7 @@
 
 #include "db/async_connection.hpp"
 #include "db/drain_pacer.hpp"
+#include "db/event_memory.hpp"
 #include "db/retention.hpp"
 #include "db/source.hpp"
 #include "db/transaction_assembler.hpp"
@@ -11,6 +12,7 @@
 #include <boost/asio/io_context.hpp>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -22,17 +24,20 @@ struct slot_options {
     replication_settings replication;
     retention::limits keep;
     std::string spill_directory = "/var/tmp";
-    /// A stream on which nothing was heard for so long, in spite of asking, is given up.
-    std::chrono::milliseconds silence{30'000};
+    std::string memory; ///< the file of event_memory; empty: none
+    /// A stream on which nothing was heard for so long, in spite of asking, is given up; and so is a query
+    /// without an answer.
+    std::chrono::milliseconds silence{20'000};
 };
 
 /// The source that reads a logical replication slot.
 ///
 /// One coroutine on a thread of its own: connect, lead the dialogue (replication_fsm), then drain what the
 /// socket has, assemble it into transactions, and hand each drain over as one batch; reconnect after any
-/// trouble and go on where the assembler stands, so that what was handed over is not handed over again. While
-/// `overloaded` says so it does not read, and the server waits. The slot is confirmed by retention: it lags
-/// behind on purpose.
+/// trouble and go on where the assembler stands, so that what was handed over is not handed over again. A
+/// slot that is lost or was dropped is made again, and what it would have brought is read from the table
+/// (slot_catch_up). While another relay reads the slot this one stands by. While `overloaded` says so it does
+/// not read, and the server waits. The slot is confirmed by retention: it lags behind on purpose.
 class slot_source : public source {
   public:
     slot_source(slot_options options, batch_sink sink, std::function<bool()> overloaded, logger &log);
@@ -43,6 +48,7 @@ class slot_source : public source {
     [[nodiscard]] source_status status() const override;
     void resume() override;
     void request_position(lsn target) override;
+    void expect_position(lsn log_end) override;
     /// New retention budgets.
     void retain(retention::limits bounds);
 
@@ -53,18 +59,35 @@ class slot_source : public source {
     [[nodiscard]] awaitable<void> run();
     /// One connection's life. Returns what to do next, or throws connection_error.
     [[nodiscard]] awaitable<replication_failure> converse();
+    /// The dialogue, up to where the stream begins; returns what ends it otherwise.
+    [[nodiscard]] awaitable<std::optional<replication_failure>> lead(async_connection &connection,
+                                                                     replication_fsm &dialogue);
+    [[nodiscard]] awaitable<query_result> ask(async_connection &connection, std::string text);
+    /// Makes the memory know this database.
+    [[nodiscard]] awaitable<void> look_at_past(async_connection &connection, const replication_fsm &dialogue);
+    /// Waits its turn while somebody else reads the slot.
+    [[nodiscard]] awaitable<void> stand_by(const std::string &reader);
+    [[nodiscard]] awaitable<void> begin_new_slot(async_connection &connection,
+                                                 const replication_fsm &dialogue);
+    [[nodiscard]] awaitable<void> hand_over_rows(std::vector<transaction_ptr> rows);
+    void began(const replication_fsm &dialogue);
     /// Returns when the stream has ended, with what to do next.
     [[nodiscard]] awaitable<replication_failure> stream(async_connection &connection,
                                                         const replication_fsm &dialogue);
     [[nodiscard]] awaitable<void> consume(async_connection &connection, std::string_view payload);
     [[nodiscard]] awaitable<void> confirm(async_connection &connection);
     [[nodiscard]] awaitable<void> pause(std::chrono::milliseconds delay);
-    /// Ends waits for the stream now and then, so that there is always something that looks at the time.
+    /// Ends waits for the stream now and then, so that there is always something that looks at the time; and
+    /// waits that have lasted too long for good.
     void tick();
+    /// Throws when the stream brings nothing although it should.
+    void watch_progress(std::chrono::steady_clock::time_point now);
     [[nodiscard]] std::chrono::milliseconds confirm_after() const;
+    [[nodiscard]] bool over_budget() const;
 
     void heard(const keepalive &from);
-    void emit();
+    /// Hands over what there is, if there is anything to tell.
+    void emit(bool always = false);
     void report(std::string state, std::string problem = {});
 
     slot_options options_;
@@ -75,14 +98,25 @@ class slot_source : public source {
     drain_pacer pacer_;
     transaction_assembler assembler_;
     retention retention_;
+    event_memory memory_;
+    std::vector<std::int64_t> sent_before_; ///< by an earlier process: wanted if the slot is a new one
     batch pending_;
-    lsn decoded_;   ///< as far as handed over or about to be
-    lsn announced_; ///< in the last batch
-    lsn ready_at_;  ///< where the log ended when the process first looked
+    replication_past past_;
+    bool looked_at_past_ = false;
+    std::chrono::steady_clock::time_point standing_since_; ///< by: somebody else has the slot
+    std::uint64_t epoch_ = 0;                              ///< slots made again
+    lsn decoded_;                                          ///< as far as handed over or about to be
+    lsn ready_at_; ///< where the log ended when the process first looked
     bool ready_ = false;
     lsn target_;               ///< somebody waits for this position
     bool reply_wanted_ = true; ///< send a status update now
     lsn confirmed_;
+    std::chrono::steady_clock::time_point answer_by_; ///< the query under way is given up then
+    lsn expected_; ///< the log reached so far, says who else asks the database
+    lsn progress_; ///< decoded_, when it was last seen to move
+    std::chrono::steady_clock::time_point progress_at_; ///< and when that was, or data came
+    std::chrono::seconds stall_limit_;
+    std::uint64_t keep_cap_ = 0; ///< half of max_slot_wal_keep_size; 0: none
     std::chrono::steady_clock::time_point heard_at_;
     std::chrono::steady_clock::time_point confirmed_at_;
     async_connection *connection_ = nullptr; ///< the one that is being waited on

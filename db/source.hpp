@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 namespace walcast {
@@ -13,7 +14,7 @@ namespace walcast {
 struct source_status {
     std::string kind;    ///< "slot" or "listener"
     std::string reason;  ///< why this kind, when it is not what was hoped for
-    std::string state;   ///< "connecting", "waiting for the slot", "refilling", "streaming", "stopped"
+    std::string state;   ///< "connecting", "standby", "making the slot", "refilling", "streaming", "stopped"
     std::string problem; ///< what last went wrong, empty while all is well
     std::string system_identifier;
     std::uint32_t timeline = 0;
@@ -24,7 +25,11 @@ struct source_status {
     std::uint64_t changes = 0;
     std::uint64_t reconnects = 0;
     std::uint64_t slots_lost = 0;
-    bool ready = false; ///< the feed has been refilled
+    std::uint64_t epoch = 0;     ///< positions compare within one only
+    std::uint64_t caught_up = 0; ///< events read from the table because no slot, and nobody, was there
+    std::optional<std::uint64_t> slot_keep_bytes; ///< max_slot_wal_keep_size; nothing if unlimited
+    bool ready = false;                           ///< the feed has been refilled
+    bool standby = false;                         ///< another relay reads the slot, and has for a while
 };
 
 /// Where transactions come from. A source has a thread of its own and calls its sink on it, in commit order.
@@ -43,6 +48,9 @@ class source {
     /// Asks for a batch, possibly empty, whose `decoded` is `target` or later, soon: everything that a query
     /// which began before this call could see has then been handed over.
     virtual void request_position(lsn target) = 0;
+    /// The log has reached this far, says another connection: a source that does not get there within its
+    /// time has stalled, however alive its connection looks, and connects anew.
+    virtual void expect_position(lsn log_end) = 0;
 };
 
 /// Full jitter: a delay of up to `floor` doubled for each failed attempt, at most `ceiling`, drawn uniformly,

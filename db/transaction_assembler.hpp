@@ -58,6 +58,8 @@ class transaction_assembler {
     void begin_connection();
     /// Where to go on after a restart, or, with a zero position, from wherever the slot begins.
     void resume_after(position last, bool complete) { writer_.resume_after(last, complete); }
+    /// After begin_connection: the slot is another one than before, and begins here.
+    void restart(lsn at) { writer_.restart(at); }
 
     /// Everything that committed before this was handed on (or had nothing to hand on): what may be
     /// acknowledged as received. Also true while a later transaction is under way.

@@ -100,8 +100,12 @@ from detailed d;
 -- The steps that are missing, first things first.
 create view walcast.cover_plan as
 with c as materialized (select * from walcast.coverage)
+-- Somebody dropped it. (It is empty then: each table follows.)
+select 0 as phase, 0 as ordinal, 'walcast' as name, 'create' as step
+where not exists (select from pg_catalog.pg_publication where pubname = 'walcast')
+union all
 -- In the publication, but Arvados' statements would fail: somebody changed the replica identity.
-select 1 as phase, ordinal, name, 'withdraw' as step
+select 1, ordinal, name, 'withdraw'
 from c where published and problem is not null
 union all
 select 2, ordinal, name, 'identity'
@@ -136,6 +140,10 @@ begin
     select * into todo from walcast.cover_plan order by phase, ordinal limit 1;
     if not found then
         return null;
+    end if;
+    if todo.step = 'create' then
+        create publication walcast with (publish = 'insert, update, delete, truncate');
+        return 'publication walcast is there again';
     end if;
     if todo.step = 'admit' then -- our own schema: nobody to wait for
         grant usage on schema walcast to walcast_relay;

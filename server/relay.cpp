@@ -68,8 +68,8 @@ relay::relay(const config &settings, logger &log)
     , queries_(database_parameters(settings), std::max(1U, settings.query_connections), log)
     , tokens_({settings.cluster_id, settings.system_root_token}, queries_)
     , source_(
-          settings, database_parameters(settings), [this](batch next) { distribute(std::move(next)); },
-          [this] { return overloaded(); }, log)
+          settings, database_parameters(settings), queries_,
+          [this](batch next) { distribute(std::move(next)); }, [this] { return overloaded(); }, log)
     , started_us_(unix_microseconds()) {
     const auto shards = count_shards(settings.shards);
     const feed::limits bounds{settings.feed_bytes, std::chrono::microseconds(settings.feed_age).count()};
@@ -265,8 +265,17 @@ std::string relay::status() {
     number("changes", source.changes);
     number("reconnects", source.reconnects);
     number("slots_lost", source.slots_lost);
+    number("epoch", source.epoch);
+    number("caught_up", source.caught_up);
+    writer.Key("max_slot_wal_keep_size");
+    if (source.slot_keep_bytes)
+        writer.Uint64(*source.slot_keep_bytes);
+    else
+        writer.Null();
     writer.Key("ready");
     writer.Bool(source.ready);
+    writer.Key("standby");
+    writer.Bool(source.standby);
     writer.EndObject();
     writer.EndObject();
     return std::string(buffer.GetString(), buffer.GetSize()) + "\n";

@@ -39,6 +39,7 @@ class relay : public site {
     [[nodiscard]] std::string metrics() override;
     [[nodiscard]] std::string metrics_json() override;
     [[nodiscard]] std::string status() override;
+    [[nodiscard]] bool standby() override { return source_.status().standby; }
     [[nodiscard]] std::string management_token() override;
 
   private:

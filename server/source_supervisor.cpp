@@ -14,10 +14,12 @@ namespace walcast {
 using namespace std::chrono_literals;
 
 namespace {
+constexpr auto watch_interval = 5s;
+
 /// systemd's StateDirectory, where there is one.
-std::string id_log_path() {
+std::string memory_path() {
     const char *directory = std::getenv("STATE_DIRECTORY");
-    return directory && *directory ? std::string(directory) + "/listener.ids" : "";
+    return directory && *directory ? std::string(directory) + "/sent.ids" : "";
 }
 
 retention::limits limits_of(std::size_t wal_bytes, std::chrono::milliseconds age) {
@@ -25,10 +27,11 @@ retention::limits limits_of(std::size_t wal_bytes, std::chrono::milliseconds age
 }
 } // namespace
 
-source_supervisor::source_supervisor(const config &settings, std::string connection, batch_sink sink,
-                                     std::function<bool()> overloaded, logger &log)
+source_supervisor::source_supervisor(const config &settings, std::string connection, query_pool &queries,
+                                     batch_sink sink, std::function<bool()> overloaded, logger &log)
     : settings_(settings)
     , connection_(std::move(connection))
+    , queries_(queries)
     , sink_(std::move(sink))
     , overloaded_(std::move(overloaded))
     , log_(log) {
@@ -41,7 +44,10 @@ source_supervisor::~source_supervisor() {
 }
 
 void source_supervisor::start() {
-    thread_ = std::thread([this] { choose(); });
+    thread_ = std::thread([this] {
+        choose();
+        watch();
+    });
 }
 
 void source_supervisor::choose() {
@@ -69,13 +75,14 @@ void source_supervisor::choose() {
                                                  .publication = settings_.publication,
                                                  .streaming = settings_.stream_transactions},
                                  .keep = limits_of(settings_.retention_bytes, settings_.retention_age),
-                                 .spill_directory = std::filesystem::temp_directory_path().string()},
+                                 .spill_directory = std::filesystem::temp_directory_path().string(),
+                                 .memory = memory_path()},
                     sink_, overloaded_, log_);
             else
                 source_ = std::make_unique<listen_source>(
                     listen_options{.connection = connection_,
                                    .reason = wants_slot ? found.problem : "Walcast.Source is listener",
-                                   .id_log = id_log_path()},
+                                   .memory = memory_path()},
                     sink_, overloaded_, log_);
             if (by_slot || !wants_slot)
                 log_.info("source chosen", {{"source", by_slot ? "slot" : "listener"}});
@@ -90,6 +97,22 @@ void source_supervisor::choose() {
         if (std::exchange(said, found.problem) != found.problem)
             log_.error("the database cannot be used yet", {{"problem", found.problem}});
         wake_.wait_for(lock, patience.next(), [this] { return stopping_; });
+    }
+}
+
+void source_supervisor::watch() {
+    std::unique_lock lock(mutex_);
+    while (!wake_.wait_for(lock, watch_interval, [this] { return stopping_; })) {
+        lock.unlock();
+        queries_.submit_once(
+            [this](pqxx::connection_base &on) {
+                pqxx::read_transaction in(on);
+                const auto end = in.exec1("SELECT pg_catalog.pg_current_wal_flush_lsn()::text")[0];
+                expect_position(parse_lsn(end.as<std::string>()).value_or(lsn{}));
+                in.commit();
+            },
+            [](const std::string &) {}); // whoever needs an answer complains
+        lock.lock();
     }
 }
 
@@ -120,6 +143,12 @@ void source_supervisor::request_position(lsn target) {
     const std::scoped_lock lock(mutex_);
     if (source_)
         source_->request_position(target);
+}
+
+void source_supervisor::expect_position(lsn log_end) {
+    const std::scoped_lock lock(mutex_);
+    if (source_)
+        source_->expect_position(log_end);
 }
 
 void source_supervisor::retain(std::size_t wal_bytes, std::chrono::milliseconds age) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "db/query_pool.hpp"
 #include "db/source.hpp"
 #include "server/config.hpp"
 #include "server/ops/log.hpp"
@@ -15,10 +16,11 @@ namespace walcast {
 
 /// Chooses the source, as soon as the database can be asked, and keeps it: the slot where it can be used,
 /// otherwise the listener with the reason. A database that is away, or is none of Arvados', is asked again
-/// and again.
+/// and again. Then tells the source, through another connection than the source's own, how far the log has
+/// got: the end-to-end watchdog.
 class source_supervisor {
   public:
-    source_supervisor(const config &settings, std::string connection, batch_sink sink,
+    source_supervisor(const config &settings, std::string connection, query_pool &queries, batch_sink sink,
                       std::function<bool()> overloaded, logger &log);
     ~source_supervisor();
     source_supervisor(const source_supervisor &) = delete;
@@ -31,14 +33,16 @@ class source_supervisor {
     [[nodiscard]] source_status status() const;
     void resume();
     void request_position(lsn target);
+    void expect_position(lsn log_end);
     void retain(std::size_t wal_bytes, std::chrono::milliseconds age);
 
   private:
     void choose();
-    void use(std::unique_ptr<source> chosen);
+    void watch();
 
     config settings_;
     std::string connection_;
+    query_pool &queries_;
     batch_sink sink_;
     std::function<bool()> overloaded_;
     logger &log_;

@@ -3,6 +3,7 @@
 #include "server/feed/transaction.hpp"
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <vector>
 
@@ -11,7 +12,10 @@ namespace walcast {
 /// What one drain of a source brings: transactions in commit order, and how far the source has read.
 struct batch {
     std::vector<transaction_ptr> transactions;
-    lsn decoded;           ///< every commit up to here is in this or an earlier batch
+    lsn decoded; ///< every commit up to here is in this or an earlier batch
+    /// Grows when the slot was made again: changes are missing between, and if `decoded` is lower than
+    /// before, positions have begun anew.
+    std::uint64_t epoch = 0;
     bool ready = false;    ///< the source has caught up with where the log ended when it started
     std::size_t bytes = 0; ///< memory of the transactions, for back-pressure
 

@@ -25,7 +25,7 @@ class feed {
     explicit feed(limits bounds)
         : bounds_(bounds) {}
 
-    /// Appends a segment; `next->commit()` must not be below the newest one's.
+    /// Appends a segment; within an epoch `next->commit()` must not be below the newest one's.
     void append(transaction_ptr next);
 
     /// Drops what is over the bounds at this time (microseconds since 1970). The newest segment always stays.
@@ -42,6 +42,8 @@ class feed {
     /// Everything committed up to here is in the feed or was; nothing before it can still arrive.
     [[nodiscard]] lsn decoded() const { return decoded_; }
     void decoded(lsn up_to);
+    /// Positions begin anew, perhaps lower.
+    void new_epoch() { decoded_ = {}; }
 
   private:
     limits bounds_;

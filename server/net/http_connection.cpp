@@ -137,6 +137,14 @@ asio::awaitable<void, executor> http_connection::serve(std::shared_ptr<outbox> b
         } else {
             const auto request = parser.release();
             auto decided = route_request(request, home.site_.management_token());
+            if ((decided.route == http_route::v0 || decided.route == http_route::v1) &&
+                home.site_.standby()) {
+                decided.route = http_route::answered;
+                decided.answer =
+                    make_response(request, http::status::service_unavailable, "text/plain; charset=utf-8",
+                                  "standby: another relay serves this database\n");
+                decided.answer->set(http::field::retry_after, "1");
+            }
             if (decided.route == http_route::v0 || decided.route == http_route::v1) {
                 const auto rest = buffer.cdata();
                 box->unread({static_cast<const char *>(rest.data()), rest.size()});

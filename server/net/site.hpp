@@ -20,6 +20,8 @@ class site {
     [[nodiscard]] virtual std::string metrics_json() = 0;
     /// The body of /status.json.
     [[nodiscard]] virtual std::string status() = 0;
+    /// Another relay reads the database: clients are to go there.
+    [[nodiscard]] virtual bool standby() = 0;
     /// Empty if management endpoints are disabled.
     [[nodiscard]] virtual std::string management_token() = 0;
 };

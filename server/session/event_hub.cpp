@@ -25,6 +25,8 @@ event_hub::event_hub(feed::limits bounds, session_limits limits, services &outsi
 
 void event_hub::append(const batch &next, std::int64_t now_us) {
     now_us_ = now_us;
+    if (next.epoch != epoch_)
+        begin_epoch(next);
     const auto fresh = journal_.end();
     for (const auto &transaction : next.transactions) {
         feed_.append(transaction);
@@ -84,6 +86,18 @@ void event_hub::when_decoded(lsn up_to, std::function<void()> then) {
         then();
     else
         waiters_.push_back({up_to, std::move(then)});
+}
+
+void event_hub::begin_epoch(const batch &first) {
+    epoch_ = first.epoch;
+    if (first.decoded >= feed_.decoded())
+        return; // the log goes on; only the slot is another one
+    feed_.new_epoch();
+    // Whoever waits for a position of the old log would wait for ever. What the query behind it saw was
+    // handed over by then, or the source reads it from the table now: wait for the end of that, which is the
+    // first position of the new log. (The rows until then have position 1.)
+    for (auto &one : waiters_)
+        one.up_to = lsn{2};
 }
 
 void event_hub::wake_waiters() {

@@ -79,6 +79,7 @@ class event_hub {
     };
 
     void note_events(std::uint64_t segment);
+    void begin_epoch(const batch &first);
     void wake_waiters();
 
     feed feed_;
@@ -91,6 +92,7 @@ class event_hub {
     std::unordered_set<v0_session *> sessions_;
     std::vector<v0_session *> dirty_;
     std::vector<waiter> waiters_;
+    std::uint64_t epoch_ = 0;
     std::int64_t now_us_ = 0;
     bool ready_ = false;
     std::uint64_t ready_since_ = 0;

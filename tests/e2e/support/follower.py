@@ -51,6 +51,10 @@ class Follower(threading.Thread):
         while not self._stop_event.is_set():
             self.ids += [event["id"] for event in client.events(timeout=0.05, limit=1)]
 
+    def move_to(self, relay: Relay) -> None:
+        """From the next connection on it follows this relay."""
+        self._relay = relay
+
     def wait_for(self, count: int, timeout: float = 20) -> None:
         """Until that many more events have come than now."""
         target = len(self.ids) + count

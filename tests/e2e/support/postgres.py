@@ -101,6 +101,19 @@ class Postgres:
         self.stop()
         self.start()
 
+    def keep_copy(self) -> None:
+        """A backup of the stopped cluster."""
+        self._run("cp", "-a", str(self.data), str(self.data) + ".copy")
+
+    def restore_copy(self) -> None:
+        """The stopped cluster becomes what it was at keep_copy()."""
+        self._run("rm", "-rf", str(self.data))
+        self._run("cp", "-a", str(self.data) + ".copy", str(self.data))
+
+    def version(self) -> int:
+        """15, say."""
+        return int((self.data / "PG_VERSION").read_text(encoding="ascii"))
+
     def remove(self) -> None:
         self.stop(signal.SIGQUIT)
         shutil.rmtree(self.directory, ignore_errors=True)

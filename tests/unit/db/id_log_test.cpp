@@ -18,13 +18,13 @@ struct scratch {
     }
     ~scratch() { std::filesystem::remove_all(directory); }
     std::filesystem::path directory;
-    std::string file = (directory / "listener.ids").string();
+    std::string file = (directory / "sent.ids").string();
 };
 
 using ids = std::vector<std::int64_t>;
 
 ids reopen(const std::string &file, const std::string &identity = "7/arvados", std::size_t most = 100) {
-    return id_log(file).open(identity, most);
+    return id_log(file).open(identity, most).value_or(ids{});
 }
 
 } // namespace
@@ -33,7 +33,7 @@ TEST_CASE("ids come back in the order that they were appended in") {
     scratch place;
     {
         id_log log(place.file);
-        CHECK(log.open("7/arvados", 100).empty());
+        CHECK_FALSE(log.open("7/arvados", 100));
         log.append(ids{5, 3});
         log.append(ids{4});
     }
@@ -67,9 +67,27 @@ TEST_CASE("an append that was cut short is left out") {
 
 TEST_CASE("without a path nothing is remembered, and a bad path says so") {
     id_log none("");
-    CHECK(none.open("7/arvados", 100).empty());
+    CHECK_FALSE(none.open("7/arvados", 100));
     none.append(ids{1});
-    id_log bad("/nonexistent/listener.ids");
+    id_log bad("/nonexistent/sent.ids");
     CHECK_THROWS_AS((void)bad.open("7/arvados", 100), std::system_error);
     bad.append(ids{1});
+}
+
+TEST_CASE("a file that has grown is begun anew with its newest ids") {
+    scratch place;
+    id_log log(place.file);
+    (void)log.open("7/arvados", 10);
+    for (std::int64_t id = 1; id <= 1000; ++id)
+        log.append(ids{id});
+    CHECK(std::filesystem::file_size(place.file) < 60 * sizeof(std::int64_t));
+    CHECK(reopen(place.file, "7/arvados", 3) == ids{998, 999, 1000});
+}
+
+TEST_CASE("a known database without ids is not an unknown one") {
+    scratch place;
+    (void)id_log(place.file).open("7/arvados", 10);
+    const auto known = id_log(place.file).open("7/arvados", 10);
+    REQUIRE(known);
+    CHECK(known->empty());
 }

@@ -1,0 +1,270 @@
+"""The slot is lost, dropped, in use by another relay, or of a log that has gone back: nothing of it is lost."""
+
+import time
+from typing import Any
+
+import pytest
+
+from conftest import RelayMaker
+from support.arvados import MANAGEMENT_TOKEN, ArvadosDatabase
+from support.client import difference
+from support.follower import Follower
+from support.load import Writer
+from support.postgres import Postgres
+from support.relay import Relay, migrate_up
+from support.wait import until
+
+MANAGER = {"Authorization": f"Bearer {MANAGEMENT_TOKEN}"}
+
+
+def source_of(relay: Relay) -> dict[str, Any]:
+    return dict(relay.http("/status.json", headers=MANAGER).json()["source"])
+
+
+def slot_name(database: ArvadosDatabase) -> str:
+    return f"walcast_{database.name}"
+
+
+def drop_slot(database: ArvadosDatabase) -> None:
+    """As somebody would who thinks that it is in the way: its reader is ended, and it is gone before he is back."""
+    with database.connect() as connection:
+        connection.execute("""
+            do $$
+            begin
+                for attempt in 1..2000 loop
+                    begin
+                        perform pg_terminate_backend(active_pid, 1000) from pg_replication_slots
+                        where slot_name = '%s' and active_pid is not null;
+                        perform pg_drop_replication_slot('%s');
+                        return;
+                    exception when object_in_use then null; -- the relay was faster
+                    end;
+                end loop;
+                raise 'the relay is always faster';
+            end $$""" % (slot_name(database), slot_name(database)))
+
+
+def slot_row(database: ArvadosDatabase, columns: str) -> tuple[Any, ...]:
+    row = database.connection.execute(
+        f"select {columns} from pg_replication_slots where slot_name = %s", [slot_name(database)]).fetchone()
+    assert row is not None, "there is no slot"
+    return row
+
+
+@pytest.mark.parametrize("commit_times", [False, True], ids=["no commit times", "commit times"])
+def test_dropped_while_running(own_database: ArvadosDatabase, own_postgres: Postgres, make_relay: RelayMaker,
+                               commit_times: bool) -> None:
+    """Clients stay connected and get what committed while there was no slot; in commit order, if that is known.
+
+    An open transaction keeps the new slot from being made for a while, so that much commits meanwhile.
+    """
+    if commit_times:
+        own_postgres.set(track_commit_timestamp="on")
+        own_postgres.restart()
+        own_database.reconnect()
+    relay = make_relay(own_database, "slot").start()
+    with Writer(own_database, per_second=300, lanes=4) as writer, Follower(relay) as follower:
+        follower.wait_for(30)
+        with own_database.connect() as blocker:
+            blocker.execute("begin")
+            blocker.execute("create temporary table blocking ()")  # takes a transaction id
+            drop_slot(own_database)
+            until("the relay to be making the slot", lambda: source_of(relay)["state"] == "making the slot")
+            writer.wait_for(200)
+            blocker.execute("commit")
+        follower.wait_for(250)
+        drop_slot(own_database)
+        follower.wait_for(100)
+        committed = writer.stop()
+        follower.wait_until(committed[-1])
+    assert follower.connects == 1, "the client was disconnected"
+    if commit_times:
+        follower.assert_exactly_once(committed)
+    else:
+        follower.assert_once_each(committed)
+    status = source_of(relay)
+    assert status["slots_lost"] == 2 and status["epoch"] == 2 and status["caught_up"] >= 200, status
+    assert "it was dropped" in relay.log_text()
+
+
+def test_dropped_while_the_relay_is_down(database: ArvadosDatabase, make_relay: RelayMaker) -> None:
+    """Then a client that comes back with last_log_id is still told everything, low ids that committed late included."""
+    relay = make_relay(database, "slot").start()
+    with Writer(database, per_second=300, lanes=4) as writer, Follower(relay) as follower:
+        follower.wait_for(50)
+        relay.kill()
+        drop_slot(database)
+        writer.wait_for(100)
+        relay.start(wait=False)
+        follower.wait_for(150)
+        committed = writer.stop()
+        follower.wait_until(committed[-1])
+    follower.assert_once_each(committed)
+
+
+def test_too_long_away(own_database: ArvadosDatabase, own_postgres: Postgres, make_relay: RelayMaker) -> None:
+    """max_slot_wal_keep_size is kept by PostgreSQL: the slot is lost, and made again with a word about it."""
+    own_postgres.set(max_slot_wal_keep_size="'16MB'")
+    own_postgres.restart()
+    own_database.reconnect()
+    relay = make_relay(own_database, "slot").start()
+    with Writer(own_database, per_second=100, lanes=4) as writer, Follower(relay) as follower:
+        follower.wait_for(30)
+        relay.kill()
+        for _ in range(6):
+            own_database.connection.execute("select pg_logical_emit_message(false, 'x', repeat('x', 4000000)), pg_switch_wal()")
+        own_database.connection.execute("checkpoint")
+        until("the slot to be lost", lambda: slot_row(own_database, "wal_status") == ("lost",))
+        writer.wait_for(30)
+        relay.start(wait=False)
+        follower.wait_for(50)
+        committed = writer.stop()
+        follower.wait_until(committed[-1])
+    follower.assert_once_each(committed)
+    status = source_of(relay)
+    assert status["slots_lost"] == 1, status
+    assert "removed its WAL" in relay.log_text()
+
+
+def test_half_of_what_the_server_keeps(own_database: ArvadosDatabase, own_postgres: Postgres,
+                                       make_relay: RelayMaker) -> None:
+    """The retention never uses more than half of max_slot_wal_keep_size, also after the configuration was read again."""
+    own_postgres.set(max_slot_wal_keep_size="'64MB'")
+    own_postgres.restart()
+    own_database.reconnect()
+    relay = make_relay(own_database, "slot")
+    relay.cluster.setdefault("Walcast", {})["RetentionBytes"] = "1GiB"
+    relay.start()
+    relay.reload()
+    half = 32 << 20
+
+    def retained() -> int:
+        own_database.log()
+        own_database.connection.execute("select pg_logical_emit_message(false, 'x', repeat('x', 1000000))")
+        return int(source_of(relay)["retained_wal_bytes"])
+
+    peak = 0
+    for _ in range(100):
+        peak = max(peak, retained())
+    until("the slot to be confirmed", lambda: retained() < half, 20)
+    assert slot_row(own_database, "wal_status") != ("lost",)
+    # What one second brought is confirmed as one.
+    assert half / 2 < peak < 2 * half, f"{peak >> 20} MB were retained"
+
+
+def test_idle_while_other_databases_are_busy(own_database: ArvadosDatabase, own_postgres: Postgres,
+                                             make_relay: RelayMaker) -> None:
+    """A database without changes holds back no WAL, however much others of the server write."""
+    relay = make_relay(own_database, "slot")
+    relay.cluster.setdefault("Walcast", {})["RetentionAge"] = "1s"  # of what the start of this test wrote
+    relay.start()
+    own_postgres.execute("create database busy")
+    with own_postgres.connect("busy") as busy:
+        busy.execute("create table t (x text)")
+
+        for _ in range(2):
+            busy.execute("insert into t select repeat('x', 100) from generate_series(1, 20000)")
+            target = busy.execute("select pg_current_wal_flush_lsn()").fetchone()
+            assert target is not None
+            until("the slot to follow the log of the other database",
+                  lambda at=target[0]: slot_row(own_database, f"confirmed_flush_lsn >= '{at}'")[0], 12)
+
+
+def test_standby_takes_over(database: ArvadosDatabase, make_relay: RelayMaker) -> None:
+    """Two relays on one database: the second waits, says so, and takes over within two seconds of the slot's release."""
+    first = make_relay(database, "slot").start()
+    second = make_relay(database, "slot", migrated=False)
+    second.start(wait=False)
+    second.wait_listening()
+    until("the second relay to stand by", lambda: source_of(second)["standby"], 15)
+    assert second.http("/websocket", headers={"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
+                                              "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}).status == 503
+    with Writer(database, per_second=200) as writer, Follower(first) as follower:
+        follower.wait_for(30)
+        first.kill()
+        freed = until("the slot to be free or taken over",
+                      lambda: time.monotonic() if not source_of(second)["standby"] else None, 10)
+        until("the second relay to be ready", lambda: source_of(second)["ready"], 5)
+        assert time.monotonic() - freed < 2
+        follower.move_to(second)
+        follower.wait_for(60)
+        committed = writer.stop()
+        follower.wait_until(committed[-1])
+    follower.assert_exactly_once(committed)
+
+
+def test_log_that_has_gone_back(own_database: ArvadosDatabase, own_postgres: Postgres, make_relay: RelayMaker) -> None:
+    """The database is restored from a copy while the relay runs: new events arrive, though their positions are old ones."""
+    relay = make_relay(own_database, "slot").start()
+    own_postgres.stop()
+    own_postgres.keep_copy()
+    own_postgres.start()
+    own_database.reconnect()
+    with relay.client() as client:
+        client.subscribe()
+        gone = [own_database.log(properties='{"text":"%s"}' % ("x" * 10_000)) for _ in range(300)]
+        assert [event["id"] for event in client.events(timeout=20, limit=len(gone))][-1] == gone[-1]
+        own_postgres.stop()
+        own_postgres.restore_copy()
+        own_postgres.start()
+        own_database.reconnect()
+        # Ids that were never used: a sequence that was set back would give those of before once more.
+        own_database.connection.execute(f"select setval('logs_id_seq', {gone[-1] + 100})")
+        written = [own_database.log() for _ in range(5)]
+        got = [event["id"] for event in client.events(timeout=30, limit=len(written))]
+        assert got == written, difference(written, got)
+        until("the relay to be through", lambda: source_of(relay)["state"] == "streaming", 10)
+        after = [own_database.log() for _ in range(5)]
+        got = [event["id"] for event in client.events(timeout=10, limit=len(after))]
+        assert got == after, difference(after, got)
+    assert "was restored" in relay.log_text()
+    assert source_of(relay)["epoch"] == 1
+
+
+def test_no_slot_while_a_prepared_transaction_is_open(own_database: ArvadosDatabase, own_postgres: Postgres,
+                                                      make_relay: RelayMaker) -> None:
+    """PostgreSQL waits for it before it makes a slot; the relay says what it waits for and stops when it is told to."""
+    own_postgres.set(max_prepared_transactions="5")
+    own_postgres.restart()
+    own_database.reconnect()
+    with own_database.connect() as connection:
+        connection.execute("begin")
+        connection.execute("create table some_table ()")
+        connection.execute("prepare transaction 'open'")
+    relay = make_relay(own_database, "slot")
+    relay.start(wait=False)
+    relay.wait_listening()
+    until("the relay to wait", lambda: source_of(relay)["state"] == "making the slot")
+    assert "prepared" in source_of(relay)["problem"]
+    assert relay.stop() == 0
+    own_database.connection.execute("rollback prepared 'open'")
+    relay.start()
+    assert source_of(relay)["problem"] == ""
+
+
+def test_failover_slot(own_database: ArvadosDatabase, own_postgres: Postgres, make_relay: RelayMaker) -> None:
+    """From PostgreSQL 17 on the slot is kept on standbys too; one that was made without that gets it."""
+    if own_postgres.version() < 17:
+        pytest.skip("PostgreSQL 17 and later have failover slots")
+    relay = make_relay(own_database, "slot").start()
+    assert slot_row(own_database, "failover") == (True,)
+    relay.stop()
+    own_database.connection.execute("select pg_drop_replication_slot(%s)", [slot_name(own_database)])
+    own_database.connection.execute("select pg_create_logical_replication_slot(%s, 'pgoutput')", [slot_name(own_database)])
+    assert slot_row(own_database, "failover") == (False,)
+    relay.start()
+    assert slot_row(own_database, "failover") == (True,)
+
+
+def test_publication_dropped_and_made_again(database: ArvadosDatabase, make_relay: RelayMaker) -> None:
+    """A slot made before its publication can never be read: it is made again, and what it would have brought is not lost."""
+    relay = make_relay(database, "slot").start()
+    with relay.client() as client:
+        client.subscribe()
+        database.connection.execute("drop publication walcast")
+        lost = [database.log() for _ in range(3)]
+        until("the relay to say what is wrong", lambda: "migrate up" in source_of(relay)["problem"], 10)
+        migrate_up(relay)
+        lost += [database.log() for _ in range(3)]
+        got = [event["id"] for event in client.events(timeout=20, limit=len(lost))]
+        assert got == lost, difference(lost, got)
