@@ -98,17 +98,23 @@ relay::~relay() {
     stop(std::chrono::milliseconds(0));
 }
 
-std::uint16_t relay::start() {
+std::uint16_t relay::start(std::vector<inherited_socket> inherited) {
     std::shared_ptr<boost::asio::ssl::context> tls;
     if (settings_.listen.tls)
         tls = make_tls_context(settings_.tls_certificate, settings_.tls_key);
     auto at = resolve(settings_.listen);
+    const auto handed_over = choose_inherited_socket(std::move(inherited), at, log_);
+    if (handed_over)
+        at = handed_over->local().value_or(at);
     for (auto &one : shards_) {
         try {
-            at.port(one->listen(at, tls));
+            if (handed_over)
+                one->listen_on(handed_over->duplicate(), at.protocol(), tls);
+            else
+                at.port(one->listen(at, tls));
         } catch (const boost::system::system_error &error) {
-            throw std::runtime_error(fmt::format("cannot listen on {}:{}: {}", at.address().to_string(),
-                                                 at.port(), error.code().message()));
+            throw std::runtime_error(
+                fmt::format("cannot listen on {}: {}", to_string(at), error.code().message()));
         }
     }
     for (auto &one : shards_)
@@ -117,6 +123,7 @@ std::uint16_t relay::start() {
     log_.info("listening for clients", {{"address", at.address().to_string()},
                                         {"port", at.port()},
                                         {"tls", settings_.listen.tls},
+                                        {"inherited", handed_over.has_value()},
                                         {"shards", shards_.size()},
                                         {"version", WALCAST_VERSION}});
     return at.port();

@@ -2,6 +2,7 @@
 
 #include "db/query_pool.hpp"
 #include "server/config.hpp"
+#include "server/inherited_socket.hpp"
 #include "server/net/shard.hpp"
 #include "server/net/site.hpp"
 #include "server/ops/net_probe.hpp"
@@ -25,8 +26,9 @@ class relay : public site {
     relay(const config &settings, logger &log);
     ~relay() override;
 
-    /// Listens and starts all threads; throws with one line when that cannot be. Returns the port.
-    std::uint16_t start();
+    /// Listens and starts all threads; throws with one line when that cannot be. Returns the port. A socket
+    /// that was inherited is used instead of one of our own.
+    std::uint16_t start(std::vector<inherited_socket> inherited);
     /// Takes over what of a new configuration can be changed while running; throws for a certificate that is
     /// no good.
     void reload(const config &settings);

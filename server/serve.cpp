@@ -11,6 +11,7 @@
 #include <exception>
 #include <functional>
 #include <systemd/sd-daemon.h>
+#include <utility>
 
 namespace walcast {
 
@@ -51,9 +52,10 @@ int serve(const serve_options &options) {
     boost::asio::signal_set ends(io, SIGTERM, SIGINT);
     boost::asio::signal_set hangups(io, SIGHUP);
 
+    auto inherited = take_inherited_sockets();
     try {
         relay running(settings, log);
-        (void)running.start();
+        (void)running.start(std::move(inherited));
         std::function<void()> await_hangup = [&] {
             hangups.async_wait([&](boost::system::error_code error, int) {
                 if (error)

@@ -112,7 +112,7 @@ http_response refusal(error_code why) {
 asio::awaitable<void, executor> http_connection::serve(std::shared_ptr<outbox> box, shard &home) {
     const auto in = [](std::chrono::milliseconds delay) { return outbox::clock::now() + delay; };
     error_code error;
-    box->deadline(in(home.limits_.handshake_timeout));
+    box->deadline(in(home.request_timeout()));
     if (box->tls()) {
         co_await box->tls()->async_handshake(asio::ssl::stream_base::server,
                                              asio::redirect_error(use_awaitable, error));
@@ -128,6 +128,7 @@ asio::awaitable<void, executor> http_connection::serve(std::shared_ptr<outbox> b
         parser.header_limit(most_header_bytes);
         parser.body_limit(most_body_bytes);
         co_await http::async_read(stream, buffer, parser, asio::redirect_error(use_awaitable, error));
+        home.connections_[box.get()].idle = false;
         http_response response;
         if (error) {
             if (error.category() != http::make_error_code(http::error::end_of_stream).category() ||
@@ -159,7 +160,10 @@ asio::awaitable<void, executor> http_connection::serve(std::shared_ptr<outbox> b
                     home.forget(*box);
                 };
                 const std::string_view target(request.target().data(), request.target().size());
-                if (decided.route == http_route::v0)
+                if (home.draining_)
+                    upgraded->refuse(request, close_code::service_restart, std::string(goodbye),
+                                     std::move(ended));
+                else if (decided.route == http_route::v0)
                     upgraded->accept(request, home.hub_, query_parameter(target, "api_token").value_or(""),
                                      std::move(ended));
                 else
@@ -189,11 +193,14 @@ asio::awaitable<void, executor> http_connection::serve(std::shared_ptr<outbox> b
                 response = std::move(*decided.answer);
             }
         }
+        if (home.draining_)
+            response.keep_alive(false);
         goes_on = response.keep_alive() && !error;
         box->deadline(in(idle_timeout));
         co_await http::async_write(stream, response, asio::redirect_error(use_awaitable, error));
         if (error)
             break;
+        home.connections_[box.get()].idle = true;
     }
     co_await linger(*box);
     home.forget(*box);

@@ -4,6 +4,7 @@
 #include "server/net/websocket.hpp"
 #include "server/ops/clock.hpp"
 
+#include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/post.hpp>
@@ -24,6 +25,8 @@ namespace {
 constexpr std::chrono::seconds tick_interval{1};
 /// Unsent bytes that the kernel may hold for a connection before its socket counts as full.
 constexpr int notsent_low_water = 64 * 1024;
+/// How long a client that connected just before the end may take to send its request.
+constexpr std::chrono::milliseconds arrival_grace{1000};
 
 void set_option(int descriptor, int level, int name, int to) {
     // An option that cannot be set leaves the connection usable.
@@ -77,6 +80,11 @@ std::uint16_t shard::listen(const asio::ip::tcp::endpoint &at, std::shared_ptr<a
     return acceptor_.local_endpoint().port();
 }
 
+void shard::listen_on(int socket, asio::ip::tcp protocol, std::shared_ptr<asio::ssl::context> tls) {
+    tls_ = std::move(tls);
+    acceptor_.assign(protocol, socket);
+}
+
 void shard::start() {
     thread_ = std::thread([this] {
         ::pthread_setname_np(::pthread_self(), fmt::format("walcast-shard{}", number_).c_str());
@@ -105,12 +113,13 @@ void shard::use_tls(std::shared_ptr<asio::ssl::context> tls) {
 
 void shard::accept() {
     acceptor_.async_accept([this](error_code error, tcp_socket socket) {
+        // Also when the acceptor is closed by now: this client has been let in, and waits for an answer.
+        if (!error)
+            accepted(std::move(socket));
         if (!acceptor_.is_open())
             return;
-        if (!error) {
-            accepted(std::move(socket));
+        if (!error)
             return accept();
-        }
         // Out of descriptors or memory: those who are connected live on, newcomers wait in the backlog.
         log_.warning("cannot accept a connection", {{"error", error.message()}});
         auto again = std::make_shared<asio::steady_timer>(io_, std::chrono::milliseconds(100));
@@ -170,21 +179,36 @@ void shard::tick() {
 
 void shard::drain(std::function<void()> drained) {
     post([this, drained = std::move(drained)]() mutable {
+        // Closed, never shut down: others may hold duplicates of the socket and its backlog.
         error_code ignored;
         acceptor_.close(ignored);
-        drained_ = std::move(drained);
-        std::vector<connection> all;
-        for (auto &[address, one] : connections_)
-            all.push_back(one);
-        for (auto &one : all) {
-            if (one.websocket)
-                one.websocket->close(close_code::going_away, "the server is stopping");
-            else
-                one.box->abort();
-        }
-        if (connections_.empty() && drained_)
-            std::exchange(drained_, nullptr)();
+        draining_ = true;
+        // Connections that were accepted before are handled first: their handlers are queued already.
+        post([this, drained = std::move(drained)]() mutable {
+            drained_ = std::move(drained);
+            say_goodbye();
+        });
     });
+}
+
+void shard::say_goodbye() {
+    std::vector<connection> all;
+    for (auto &[address, one] : connections_)
+        all.push_back(one);
+    for (auto &one : all) {
+        if (one.websocket)
+            one.websocket->close(close_code::service_restart, goodbye);
+        else if (one.idle)
+            one.box->abort();
+        else // its request is on the way, and is answered
+            one.box->deadline(outbox::clock::now() + request_timeout());
+    }
+    if (connections_.empty() && drained_)
+        std::exchange(drained_, nullptr)();
+}
+
+std::chrono::milliseconds shard::request_timeout() const {
+    return draining_ ? std::min(limits_.handshake_timeout, arrival_grace) : limits_.handshake_timeout;
 }
 
 void shard::stop() {

@@ -16,12 +16,24 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <unordered_map>
 
 namespace walcast {
 
 class websocket_connection;
+
+/// The reason in the Close frame of a relay that ends, whose code is always 1012 and never 1001: whether it
+/// will be started again is not known, and clients should try.
+///
+/// Arvados' Python SDK, and with it arv-mount and arv-ws, connects again after every Close, but with 1001 in
+/// a roundabout way: iterating over the connection then ends without an exception, and the loss is noticed
+/// only when the subscriptions are sent again. A client that has none at that time finds nothing to send,
+/// and spins without ever connecting again. Any code but 1000 and 1001 raises, and is handled. Older SDKs
+/// (ws4py) do not know 1012, answer with 1002, and connect again like that. To browsers, and so to
+/// Workbench, which does not connect again by itself, all codes are the same.
+constexpr std::string_view goodbye = "service restart";
 
 /// What of the network side is configurable.
 struct net_limits {
@@ -51,6 +63,8 @@ class shard {
     /// for.
     std::uint16_t listen(const boost::asio::ip::tcp::endpoint &at,
                          std::shared_ptr<boost::asio::ssl::context> tls);
+    /// Accepts on a socket that listens already, which becomes ours. Others hold duplicates of it.
+    void listen_on(int socket, boost::asio::ip::tcp protocol, std::shared_ptr<boost::asio::ssl::context> tls);
     /// Starts the thread.
     void start();
 
@@ -61,8 +75,8 @@ class shard {
     void deliver(std::shared_ptr<const batch> next, std::function<void()> handled);
     [[nodiscard]] std::size_t backlog_bytes() const { return backlog_bytes_.load(std::memory_order_relaxed); }
     void use_tls(std::shared_ptr<boost::asio::ssl::context> tls);
-    /// Closes the listening socket and every connection, with Close 1001 behind what is queued; `drained` is
-    /// called when the last is gone.
+    /// Closes the listening socket and every connection, with Close 1012 behind what is queued; who has
+    /// connected and not yet asked gets an answer first. `drained` is called when the last is gone.
     void drain(std::function<void()> drained);
     /// Ends the thread, however things stand.
     void stop();
@@ -74,12 +88,16 @@ class shard {
     struct connection {
         std::shared_ptr<outbox> box;
         std::shared_ptr<websocket_connection> websocket; ///< null before the upgrade
+        bool idle = false;                               ///< a request was answered, and no other has begun
     };
 
     void accept();
     void accepted(tcp_socket socket);
     void forget(const outbox &box);
     void tick();
+    void say_goodbye();
+    /// How long a client may take to send its request.
+    [[nodiscard]] std::chrono::milliseconds request_timeout() const;
 
     friend class http_connection;
 
@@ -97,6 +115,7 @@ class shard {
     event_hub hub_;
     std::shared_ptr<boost::asio::ssl::context> tls_; ///< null: plain
     std::unordered_map<const outbox *, connection> connections_;
+    bool draining_ = false; ///< no new connections, and no second requests
     std::function<void()> drained_;
     std::atomic<std::size_t> backlog_bytes_{0};
     std::thread thread_;

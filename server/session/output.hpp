@@ -10,10 +10,9 @@ namespace walcast {
 
 /// WebSocket close codes that walcast sends (RFC 6455 §7.4.1 and the IANA registry).
 enum class close_code : std::uint16_t {
-    going_away = 1001,       ///< the relay stops
     policy_violation = 1008, ///< a limit of the configuration
     internal_error = 1011,
-    service_restart = 1012, ///< the relay restarts: come back
+    service_restart = 1012, ///< the relay ends, and is probably started again: come back
     try_again_later = 1013, ///< too far behind to be caught up
 };
 

@@ -152,6 +152,27 @@ def test_reconnect_after_an_unexpected_close(subscribe: SubscribeFunction, datab
         subscriber.expect_silence(1)
 
 
+def test_reconnects_after_a_restart(subscribe: SubscribeFunction, database: ArvadosDatabase, relay: Relay) -> None:
+    """Also a client that has no subscription at that moment: after Close 1001 it would spin and never connect again."""
+    with subscribe(COLLECTIONS) as follows, subscribe(COLLECTIONS) as waits:
+        for one in (follows, waits):
+            one.expect_status()
+        waits.client.unsubscribe(COLLECTIONS)
+        waits.expect_status()
+        follows.expect_ids([create_collection(database)])
+        assert relay.stop() == 0
+        missed = create_collection(database)
+        relay.start(wait=False)
+        follows.expect_status()
+        follows.expect_ids([missed])
+        until("the other one to be back", lambda: relay.metric("arvados_ws_sockets", version="0") == 2)
+        waits.client.subscribe(COLLECTIONS)
+        waits.expect_status()
+        created = create_collection(database)
+        for one in (follows, waits):
+            one.expect_ids([created])
+
+
 def test_no_reconnect_after_its_own_close(subscribe: SubscribeFunction, database: ArvadosDatabase, relay: Relay) -> None:
     with subscribe(COLLECTIONS) as subscriber:
         subscriber.expect_status()

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from support.arvados import SECRETS, SYSTEM_ROOT_TOKEN, ArvadosDatabase
+from support.activation import handing_over
+from support.arvados import MANAGEMENT_TOKEN, SECRETS, SYSTEM_ROOT_TOKEN, ArvadosDatabase
 from support.client import Client
 from support.config import relay_config
 from support.http import Answer, request
+from support.metrics import Metrics
 from support.paths import MIGRATIONS, RELAY
 from support.wait import free_port, listening, until
 
@@ -33,6 +35,7 @@ class Relay:
         self._config_file = directory / f"config-{self.port}.yml"
         self._log_file = directory / f"relay-{self.port}.log"
         self.process: subprocess.Popen[bytes] | None = None
+        self.hand_over: int | None = None  # a descriptor that the process is started with, as systemd does it
 
     @property
     def cluster(self) -> dict[str, Any]:
@@ -53,9 +56,12 @@ class Relay:
         assert self.process is None, "the relay runs already"
         state = self._config_file.with_suffix(".state")  # as systemd's StateDirectory
         state.mkdir(exist_ok=True)
+        given = () if self.hand_over is None else (self.hand_over,)
+        before = [] if self.hand_over is None else handing_over(self.hand_over)
         with open(self._log_file, "ab") as log:
-            self.process = subprocess.Popen(["setpriv", "--pdeathsig=KILL", "--", str(RELAY), "-config", str(self.write_config())],
-                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            self.process = subprocess.Popen([*before, "setpriv", "--pdeathsig=KILL", "--", str(RELAY), "-config",
+                                             str(self.write_config())],
+                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=given,
                                             env={**os.environ, "STATE_DIRECTORY": str(state)})
         if wait:
             self.wait_listening()
@@ -98,8 +104,11 @@ class Relay:
 
     def stop(self, timeout: float = 10) -> int:
         """SIGTERM; returns the exit status (negative: the signal that ended it)."""
-        self.signal(signal.SIGTERM)
+        self.stop_without_waiting()
         return self.wait_exit(timeout)
+
+    def stop_without_waiting(self) -> None:
+        self.signal(signal.SIGTERM)
 
     def wait_exit(self, timeout: float) -> int:
         assert self.process is not None
@@ -116,6 +125,9 @@ class Relay:
         self.process.kill()
         self.process.wait()
         self.process = None
+
+    def port_is_open(self) -> bool:
+        return listening(self.port)
 
     def running(self) -> bool:
         return self.process is not None and self.process.poll() is None
@@ -150,6 +162,10 @@ class Relay:
 
     def http(self, path: str, method: str = "GET", headers: dict[str, str] | None = None) -> Answer:
         return request(self.port, path, method, headers, self.tls_ca)
+
+    def metric(self, name: str, **labels: str) -> float:
+        answer = self.http("/metrics", headers={"Authorization": f"Bearer {MANAGEMENT_TOKEN}"})
+        return Metrics(answer.body).value(name, **labels)
 
     # Its clients
 
