@@ -1,6 +1,7 @@
 #include "server/config_describe.hpp"
 #include "server/migrate_command.hpp"
 #include "server/serve.hpp"
+#include "server/slot_command.hpp"
 #include "server/watch/watch.hpp"
 
 #include <CLI/CLI.hpp>
@@ -59,7 +60,21 @@ int main(int count, char **words) {
         "up", "create what the relay needs: publication, replica identities, functions, role");
     auto *down = migrating->add_subcommand("down", "take all of it back: the database is exactly as before");
     auto *status = migrating->add_subcommand("status", "say what is applied and what is missing");
-    for (auto *verb : {serving, configuration, checking, migrating, up, down, status})
+    auto *slot = app.add_subcommand("slot", "look at the replication slot, or drop it");
+    slot->require_subcommand(1);
+    auto *slot_showing = slot->add_subcommand(
+        "status", "say how the slot is and what it keeps; ends with 1 if something has to be done");
+    auto format = slot_format::text;
+    slot_showing->add_flag_callback(
+        "--json", [&] { format = slot_format::json; }, "as one JSON object");
+    auto *slot_dropping = slot->add_subcommand(
+        "drop",
+        "drop the slot, so that PostgreSQL keeps no WAL for it; a walcast that starts makes a new one");
+    auto readers = slot_readers::respect;
+    slot_dropping->add_flag_callback(
+        "--force", [&] { readers = slot_readers::terminate; }, "disconnect a walcast that reads it");
+    for (auto *verb :
+         {serving, configuration, checking, migrating, up, down, status, slot, slot_showing, slot_dropping})
         verb->fallthrough();
     watch_options watching;
     add_watch_command(app, watching);
@@ -67,7 +82,7 @@ int main(int count, char **words) {
     try {
         app.parse(with_two_dashes(count, words));
     } catch (const CLI::ParseError &error) {
-        return app.exit(error);
+        return app.exit(error) == 0 ? 0 : 2;
     }
     if (app.got_subcommand("watch"))
         return watch(watching);
@@ -81,5 +96,9 @@ int main(int count, char **words) {
         return migrate(migrate_verb::down, options.config_path);
     if (status->parsed())
         return migrate(migrate_verb::status, options.config_path);
+    if (slot_showing->parsed())
+        return slot_status(options.config_path, format);
+    if (slot_dropping->parsed())
+        return slot_drop(options.config_path, readers);
     return serve(options);
 }
