@@ -40,10 +40,10 @@ bool take_rows(const pqxx::result &from, log_page &into) {
 log_page read_logs(pqxx::connection_base &on, const std::vector<std::int64_t> &ids) {
     pqxx::read_transaction in(on);
     log_page page;
-    take_rows(in.exec(fmt::format("SELECT {} FROM logs WHERE id = ANY ('{}'::bigint[])"
-                                  " ORDER BY array_position('{}'::bigint[], id)",
-                                  logs_columns, array_literal(ids), array_literal(ids))),
-              page);
+    page.more = !take_rows(in.exec(fmt::format("SELECT {} FROM logs WHERE id = ANY ('{}'::bigint[])"
+                                               " ORDER BY array_position('{}'::bigint[], id)",
+                                               logs_columns, array_literal(ids), array_literal(ids))),
+                           page);
     page.as_of = read_log_end(in);
     in.commit();
     return page;

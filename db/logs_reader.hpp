@@ -17,7 +17,8 @@ struct log_page {
     lsn as_of;           ///< the log's end when the query had its snapshot
 };
 
-/// The rows with these ids that still exist, in the order of `ids`.
+/// The rows with these ids that still exist, in the order of `ids`. With `more`, what comes after the id
+/// `last` was left out, because the rows are large: ask for it again.
 [[nodiscard]] log_page read_logs(pqxx::connection_base &on, const std::vector<std::int64_t> &ids);
 
 /// Rows with ids over `after`, in the order of ids. With `window_us` not zero only from the first id that was

@@ -15,8 +15,8 @@ namespace walcast {
 /// Rows of `logs` read from the table, each as a transaction of one insert.
 struct log_rows {
     std::vector<transaction_ptr> rows;
-    bool more = false;   ///< the limit was reached: ask again after `last`
-    log_id last{};       ///< the greatest id that was looked at
+    bool more = false;   ///< a limit was reached: ask again after `last`
+    log_id last{};       ///< the id that was looked at last
     bool exists = false; ///< scan: the row `after` itself is in the table
     lsn as_of;           ///< every commit visible to the query ends at or before this; zero if unknown
 };
@@ -37,7 +37,8 @@ class services {
 
     /// Who a token speaks for; nothing if it is not valid.
     virtual void authenticate(std::string token, std::function<void(std::optional<principal>)> then) = 0;
-    /// The rows that still exist, in the order of `ids`.
+    /// The rows that still exist, in the order of `ids`; if they are large, with `more`, only those up to the
+    /// id `last`.
     virtual void read_logs(std::vector<log_id> ids, std::function<void(log_rows)> then) = 0;
     virtual void scan_logs(log_scan what, std::function<void(log_rows)> then) = 0;
     /// Calls back when everything that a query with this `as_of` could see has gone through the feed of this

@@ -3,6 +3,7 @@
 #include "server/session/v0_session.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 #include <vector>
 
@@ -154,19 +155,22 @@ void v0_session::advance(std::uint64_t &next, std::uint64_t end, const subscript
 
 void v0_session::read_missing(std::uint64_t from, std::uint64_t end) {
     std::vector<log_id> ids;
-    auto number = from;
-    for (; number < end && ids.size() < reread_rows && !hub_.event_of(number); ++number)
+    for (auto number = from; number < end && ids.size() < reread_rows && !hub_.event_of(number); ++number)
         ids.push_back(hub_.journal()[number].id);
     waiting_ = true;
-    hub_.outside().read_logs(std::move(ids), [weak = weak_from_this(), number](log_rows read) {
+    hub_.outside().read_logs(ids, [weak = weak_from_this(), from, ids](const log_rows &read) {
         const auto session = weak.lock();
         if (!session)
             return;
+        // What was not looked at is not known to be gone: of large rows only the first ones came.
+        auto looked_at = ids.end();
+        if (read.more)
+            looked_at = std::next(std::find(ids.begin(), ids.end(), read.last));
         session->reread_.clear();
-        for (auto &row : read.rows)
+        for (const auto &row : read.rows)
             if (const auto what = session->hub_.event_of(*row))
-                session->reread_.emplace(what->id, std::move(row));
-        session->reread_end_ = number;
+                session->reread_.emplace(what->id, row);
+        session->reread_end_ = from + static_cast<std::uint64_t>(looked_at - ids.begin());
         session->waiting_ = false;
         session->pump();
     });

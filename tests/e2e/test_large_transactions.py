@@ -1,10 +1,15 @@
 """Transactions larger than what the server decodes in memory, whole and in parts, with what is rolled back within them."""
 
+import json
+
 import pytest
 
 from conftest import RelayMaker
-from support.arvados import ArvadosDatabase, insert_log
+from support.arvados import SYSTEM_ROOT_TOKEN, ArvadosDatabase, insert_log
+from support.client import difference
+from support.load import Writer
 from support.postgres import Postgres
+from support.raw_websocket import TEXT, RawWebSocket
 from support.wait import until
 
 ROWS = 20_000
@@ -45,3 +50,26 @@ def test_large_transaction(own_postgres: Postgres, own_database: ArvadosDatabase
     if streaming:
         until("the server to have streamed", lambda: own_database.connection.execute(
             "select sum(stream_txns) from pg_stat_replication_slots").fetchone()[0] > 0)
+
+
+def test_large_rows_are_read_again_from_the_table(make_relay: RelayMaker, database: ArvadosDatabase, source: str) -> None:
+    """What the feed has dropped when a slow client comes to it: all of it, also where a page of the table is not enough."""
+    relay = make_relay(database, source)
+    relay.cluster["Walcast"]["FeedBytes"] = "1MiB"
+    relay.start()
+    with RawWebSocket(relay.port, f"/websocket?api_token={SYSTEM_ROOT_TOKEN}") as slow:
+        slow.frame(TEXT, b'{"method":"subscribe"}')
+        assert slow.read() == (TEXT, b'{"status":200}')
+        with Writer(database, per_second=1000, padding=60_000) as writer:
+            writer.wait_for(600)
+            committed = writer.stop()
+        with relay.client() as quick:  # the relay has seen them all
+            quick.subscribe(last_log_id=committed[-2])
+            quick.expect_ids([committed[-1]])
+        got: list[int] = []
+        while len(got) < len(committed):
+            frame = slow.read()
+            assert frame is not None and frame[0] == TEXT, f"{frame} after {len(got)} of {len(committed)} events"
+            if frame[1] != b"{}":
+                got.append(json.loads(frame[1])["id"])
+                assert got[-1] == committed[len(got) - 1], difference(committed[:len(got)], got)
