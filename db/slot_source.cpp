@@ -193,8 +193,14 @@ slot_source::awaitable<replication_failure> slot_source::converse() {
     // the one before it; the assembler leaves out what was handed on.
     past_.resume = assembler_.decoded();
     assembler_.begin_connection();
-    replication_fsm dialogue(options_.replication, past_);
+    auto asked = options_.replication;
+    if (std::chrono::steady_clock::now() < whole_until_)
+        asked.streaming = false;
+    else
+        disk_problem_.clear();
+    replication_fsm dialogue(asked, past_);
     options_.replication.remake_slot = false;
+    note_streams();
     if (auto ended = co_await lead(connection, dialogue))
         co_return std::move(*ended);
     began(dialogue);
@@ -354,7 +360,7 @@ void slot_source::began(const replication_fsm &dialogue) {
                                       {"from", to_string(past_.resume)},
                                       {"log_end", to_string(dialogue.log_end())},
                                       {"created", dialogue.slot_created()}});
-    report(ready_ ? "streaming" : "refilling");
+    report(ready_ ? "streaming" : "refilling", disk_problem_);
     streaming_ = true;
 }
 
@@ -396,6 +402,7 @@ slot_source::awaitable<replication_failure> slot_source::stream(async_connection
             heard_at_ = std::chrono::steady_clock::now();
         }
         emit();
+        note_streams();
         if (state == async_connection::copy_state::ended)
             co_return dialogue.explain(connection.end_reason());
         const auto now = std::chrono::steady_clock::now();
@@ -453,19 +460,11 @@ void slot_source::watch_progress(std::chrono::steady_clock::time_point now) {
 
 slot_source::awaitable<void> slot_source::consume(async_connection &connection, std::string_view payload) {
     auto outcome = assembler_.consume(payload);
-    while (!outcome && is_spill_error(outcome.error())) {
-        // The disk takes nothing: hold the server back, and keep telling it that we live.
-        log_.error("cannot spill a large transaction",
-                   {{"directory", options_.spill_directory}, {"problem", outcome.error().message()}});
-        report("waiting for the disk", outcome.error().message());
-        co_await confirm(connection);
-        co_await pause(1s);
-        heard_at_ = progress_at_ = std::chrono::steady_clock::now();
+    if (!outcome && is_spill_error(outcome.error()))
+        outcome = co_await wait_for_disk(connection, payload, outcome.error().message());
+    while (outcome && assembler_.replaying()) {
         if (stopping_)
             throw connection_error("stopped");
-        outcome = assembler_.consume(payload);
-    }
-    while (outcome && assembler_.replaying()) {
         outcome = assembler_.replay_step();
         if (pending_.bytes >= batch_bytes) {
             emit();
@@ -475,6 +474,9 @@ slot_source::awaitable<void> slot_source::consume(async_connection &connection, 
                 heard_at_ = progress_at_ = std::chrono::steady_clock::now();
             }
         }
+        // The server must hear from us also while we are busy with what it has sent.
+        if (std::chrono::steady_clock::now() - confirmed_at_ >= confirm_interval)
+            co_await confirm(connection);
     }
     if (!outcome)
         throw connection_error("the replication stream cannot be understood: " + outcome.error().message());

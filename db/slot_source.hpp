@@ -75,6 +75,10 @@ class slot_source : public source {
     [[nodiscard]] awaitable<replication_failure> stream(async_connection &connection,
                                                         const replication_fsm &dialogue);
     [[nodiscard]] awaitable<void> consume(async_connection &connection, std::string_view payload);
+    /// The disk took nothing of a message: holds the server back until the disk takes it. After a while gives
+    /// the connection up, to read large transactions whole instead.
+    [[nodiscard]] awaitable<boost::system::result<void>>
+    wait_for_disk(async_connection &connection, std::string_view payload, std::string problem);
     [[nodiscard]] awaitable<void> confirm(async_connection &connection);
     [[nodiscard]] awaitable<void> pause(std::chrono::milliseconds delay);
     /// Ends waits for the stream now and then, so that there is always something that looks at the time; and
@@ -89,6 +93,7 @@ class slot_source : public source {
     /// Hands over what there is, if there is anything to tell.
     void emit(bool always = false);
     void report(std::string state, std::string problem = {});
+    void note_streams(bool waiting = false);
 
     slot_options options_;
     batch_sink sink_;
@@ -129,6 +134,9 @@ class slot_source : public source {
                                       async_connection::executor>
         ticker_{io_.get_executor()};
     bool streaming_ = false; ///< the connection is past its dialogue
+    /// The disk was full: until then connections ask for large transactions whole.
+    std::chrono::steady_clock::time_point whole_until_;
+    std::string disk_problem_; ///< why they do; empty when they do not
     std::atomic<bool> stopping_{false};
     std::thread thread_;
     mutable std::mutex status_mutex_; ///< guards status_

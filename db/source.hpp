@@ -10,11 +10,23 @@
 
 namespace walcast {
 
+/// Transactions that are read while they are in progress (Walcast.StreamTransactions).
+struct stream_status {
+    std::uint64_t in_progress = 0;   ///< begun and not yet ended
+    std::uint64_t aborted = 0;       ///< of all that have begun
+    std::uint64_t memory_bytes = 0;  ///< what they hold in memory
+    std::uint64_t disk_bytes = 0;    ///< what they hold in spill files
+    std::uint64_t spilled_bytes = 0; ///< written to spill files so far
+    std::uint64_t disk_full = 0;     ///< how often the disk took nothing
+    bool waiting = false;            ///< it takes nothing now, so nothing is read
+};
+
 /// How a source is doing, for /status.json, metrics and health.
 struct source_status {
     std::string kind;    ///< "slot" or "listener"
     std::string reason;  ///< why this kind, when it is not what was hoped for
-    std::string state;   ///< "connecting", "standby", "making the slot", "refilling", "streaming", "stopped"
+    std::string state;   ///< "connecting", "standby", "making the slot", "catching up", "refilling",
+                         ///< "streaming", "waiting for the disk", "stopped"
     std::string problem; ///< what last went wrong, empty while all is well
     std::string system_identifier;
     std::uint32_t timeline = 0;
@@ -25,11 +37,12 @@ struct source_status {
     std::uint64_t changes = 0;
     std::uint64_t reconnects = 0;
     std::uint64_t slots_lost = 0;
-    std::uint64_t epoch = 0;     ///< positions compare within one only
+    std::uint64_t epoch = 0;     ///< slots made again
     std::uint64_t caught_up = 0; ///< events read from the table because no slot, and nobody, was there
     std::optional<std::uint64_t> slot_keep_bytes; ///< max_slot_wal_keep_size; nothing if unlimited
-    bool ready = false;                           ///< the feed has been refilled
-    bool standby = false;                         ///< another relay reads the slot, and has for a while
+    stream_status streams;
+    bool ready = false;   ///< the feed has been refilled
+    bool standby = false; ///< another relay reads the slot, and has for a while
 };
 
 /// Where transactions come from. A source has a thread of its own and calls its sink on it, in commit order.

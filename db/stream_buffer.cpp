@@ -42,9 +42,9 @@ result<void> stream_buffer::spill(const std::string &directory) {
     while (!chunks_.empty()) {
         if (auto written = file_.append(chunks_.front()); !written)
             return written;
+        memory_ -= chunks_.front().capacity();
         chunks_.pop_front();
     }
-    memory_ = 0;
     return {};
 }
 

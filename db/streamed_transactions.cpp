@@ -14,17 +14,24 @@ namespace {
 constexpr std::size_t replay_step_bytes = 4U << 20U;
 } // namespace
 
-std::size_t transaction_assembler::stream_memory() const {
-    std::size_t held = 0;
+std::uint64_t transaction_assembler::stream_disk() const {
+    std::uint64_t held = replay_ ? replay_->from->spilled() : 0;
     for (const auto &[xid, stream] : streams_)
-        held += stream->memory();
+        held += stream->spilled();
     return held;
+}
+
+void transaction_assembler::take_out(std::unordered_map<std::uint32_t, buffer_ptr>::iterator of) {
+    stream_memory_ -= of->second->memory();
+    streams_.erase(of);
 }
 
 transaction_assembler::outcome transaction_assembler::on(const pgoutput::stream_start &read) {
     if (writer_.open())
         return decode_error::unexpected_message;
     if (read.first) {
+        if (const auto before = streams_.find(read.xid); before != streams_.end())
+            take_out(before);
         stream_ = (streams_[read.xid] = std::make_unique<stream_buffer>()).get();
         ++counts_.streams_begun;
         return {};
@@ -49,7 +56,7 @@ transaction_assembler::outcome transaction_assembler::on(const pgoutput::stream_
         found->second->abort(read.subxid);
         return {};
     }
-    streams_.erase(found);
+    take_out(found);
     ++counts_.streams_aborted;
     return {};
 }
@@ -62,23 +69,26 @@ transaction_assembler::outcome transaction_assembler::keep(std::string_view byte
         return {};
     if (auto room = make_room(bytes.size()); !room)
         return room;
+    const auto before = stream_->memory();
     stream_->append(++receipt_, bytes);
+    stream_memory_ += stream_->memory() - before;
     return {};
 }
 
 transaction_assembler::outcome transaction_assembler::make_room(std::size_t bytes) {
-    for (auto held = stream_memory(); held != 0 && held + bytes > options_.stream_memory_bytes;) {
+    while (stream_memory_ != 0 && stream_memory_ + bytes > options_.stream_memory_bytes) {
         const auto largest =
             std::max_element(streams_.begin(), streams_.end(), [](const auto &a, const auto &b) {
                 return a.second->memory() < b.second->memory();
             });
         auto &victim = *largest->second;
-        const auto before = victim.spilled();
+        const auto on_disk = victim.spilled();
+        const auto in_memory = victim.memory();
         auto done = victim.spill(options_.spill_directory);
-        counts_.spilled_bytes += victim.spilled() - before;
+        counts_.spilled_bytes += victim.spilled() - on_disk;
+        stream_memory_ -= in_memory - victim.memory();
         if (!done)
             return done;
-        held = stream_memory();
     }
     return {};
 }
@@ -89,6 +99,7 @@ transaction_assembler::outcome transaction_assembler::on(const pgoutput::stream_
         return decode_error::unknown_stream;
     if (auto begun = writer_.begin(read.xid, read.at, read.committed_at); !begun)
         return begun;
+    stream_memory_ -= found->second->memory();
     replay_.emplace(replay{std::move(found->second), {}, read.end});
     streams_.erase(found);
     replay_->from->start_reading();

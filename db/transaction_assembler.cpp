@@ -17,6 +17,7 @@ void transaction_assembler::begin_connection() {
     relations_.begin_connection(receipt_ + 1);
     stream_ = nullptr;
     streams_.clear();
+    stream_memory_ = 0;
     replay_.reset();
 }
 

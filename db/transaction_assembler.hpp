@@ -73,7 +73,9 @@ class transaction_assembler {
     [[nodiscard]] const assembler_counts &counts() const { return counts_; }
     [[nodiscard]] std::uint64_t empty_transactions() const { return writer_.empty_transactions(); }
     [[nodiscard]] std::size_t streams() const { return streams_.size(); }
-    [[nodiscard]] std::size_t stream_memory() const;
+    [[nodiscard]] std::size_t stream_memory() const { return stream_memory_; }
+    /// Bytes in spill files, that of the transaction being handed on included.
+    [[nodiscard]] std::uint64_t stream_disk() const;
 
   private:
     using outcome = boost::system::result<void>;
@@ -109,6 +111,7 @@ class transaction_assembler {
     [[nodiscard]] bool wanted(const pgoutput::logical_message &read);
     outcome keep(std::string_view bytes, const pgoutput::message &read);
     outcome make_room(std::size_t bytes);
+    void take_out(std::unordered_map<std::uint32_t, buffer_ptr>::iterator of);
     outcome replay_one(const stream_buffer::record &kept);
 
     assembler_options options_;
@@ -117,6 +120,7 @@ class transaction_assembler {
     relation_cache relations_; ///< as committed transactions see them
     std::unordered_map<std::uint32_t, buffer_ptr> streams_;
     stream_buffer *stream_ = nullptr; ///< the one whose block is being received
+    std::size_t stream_memory_ = 0;   ///< of all in streams_
     std::optional<replay> replay_;
     std::uint64_t receipt_ = 0; ///< numbers the messages, across connections
     assembler_counts counts_;

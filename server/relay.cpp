@@ -220,8 +220,14 @@ void relay::read_probe() {
                       .changes = source.changes,
                       .reconnects = source.reconnects,
                       .slots_lost = source.slots_lost,
+                      .streams = source.streams.in_progress,
+                      .stream_memory = source.streams.memory_bytes,
+                      .stream_disk = source.streams.disk_bytes,
+                      .spilled = source.streams.spilled_bytes,
+                      .disk_full = source.streams.disk_full,
                       .by_slot = source.kind == "slot",
                       .ready = source.ready,
+                      .waits_for_disk = source.streams.waiting,
                       .backlog_bytes = backlog(),
                       .connections_busy = connections.busy,
                       .connections_idle = connections.idle});
@@ -279,6 +285,15 @@ std::string relay::status() {
         writer.Uint64(*source.slot_keep_bytes);
     else
         writer.Null();
+    writer.Key("streams");
+    writer.StartObject();
+    number("in_progress", source.streams.in_progress);
+    number("aborted", source.streams.aborted);
+    number("memory_bytes", source.streams.memory_bytes);
+    number("disk_bytes", source.streams.disk_bytes);
+    number("spilled_bytes", source.streams.spilled_bytes);
+    number("disk_full", source.streams.disk_full);
+    writer.EndObject();
     writer.Key("ready");
     writer.Bool(source.ready);
     writer.Key("standby");

@@ -48,6 +48,8 @@ int serve(const serve_options &options) {
 
     // The signals are taken before there are threads, so that none of them is ended by one.
     std::signal(SIGPIPE, SIG_IGN);
+    // A limit on the size of files is a full disk like any other: an error of write, and no end.
+    std::signal(SIGXFSZ, SIG_IGN);
     boost::asio::io_context io{1};
     boost::asio::signal_set ends(io, SIGTERM, SIGINT);
     boost::asio::signal_set hangups(io, SIGHUP);

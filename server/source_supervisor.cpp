@@ -22,6 +22,17 @@ std::string memory_path() {
     return directory && *directory ? std::string(directory) + "/sent.ids" : "";
 }
 
+/// $TMPDIR, or /tmp, or /var/tmp when neither is there.
+std::string spill_directory(logger &log) {
+    std::error_code missing;
+    const auto found = std::filesystem::temp_directory_path(missing);
+    if (!missing)
+        return found.string();
+    log.warning("no directory for temporary files, taking /var/tmp: see $TMPDIR",
+                {{"problem", missing.message()}});
+    return "/var/tmp";
+}
+
 retention::limits limits_of(std::size_t wal_bytes, std::chrono::milliseconds age) {
     return {wal_bytes, std::chrono::microseconds(age).count()};
 }
@@ -75,7 +86,7 @@ void source_supervisor::choose() {
                                                  .publication = settings_.publication,
                                                  .streaming = settings_.stream_transactions},
                                  .keep = limits_of(settings_.retention_bytes, settings_.retention_age),
-                                 .spill_directory = std::filesystem::temp_directory_path().string(),
+                                 .spill_directory = spill_directory(log_),
                                  .memory = memory_path()},
                     sink_, overloaded_, log_);
             else

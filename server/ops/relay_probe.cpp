@@ -31,6 +31,14 @@ relay_probe::relay_probe(prometheus::Registry &into, const std::string &config_s
     , changes_(gauge(into, "walcast_changes", "Changes read since the start."))
     , reconnects_(gauge(into, "walcast_source_reconnects", "Reconnects of the source since the start."))
     , slots_lost_(gauge(into, "walcast_slots_lost", "Times that the slot was found lost since the start."))
+    , streams_(gauge(into, "walcast_streams_in_progress",
+                     "Large transactions that are being read while they are in progress."))
+    , stream_memory_(gauge(into, "walcast_stream_memory_bytes", "What they hold in memory."))
+    , stream_disk_(gauge(into, "walcast_stream_disk_bytes", "What they hold in temporary files."))
+    , spilled_(gauge(into, "walcast_spilled_bytes", "Written to temporary files since the start."))
+    , disk_full_(gauge(into, "walcast_spill_disk_full", "Times that the disk took nothing since the start."))
+    , waits_for_disk_(gauge(into, "walcast_spill_waiting",
+                            "1: the disk for temporary files takes nothing, so no changes are read."))
     , by_slot_(gauge(into, "walcast_source_is_slot", "1: the slot is read; 0: the listener, or nothing yet."))
     , ready_(gauge(into, "walcast_ready", "1: the feed has been refilled.")) {
     queue_capacity_.Set(queue_capacity);
@@ -56,6 +64,12 @@ void relay_probe::set(const reading &now) {
     changes_.Set(number(now.changes));
     reconnects_.Set(number(now.reconnects));
     slots_lost_.Set(number(now.slots_lost));
+    streams_.Set(number(now.streams));
+    stream_memory_.Set(number(now.stream_memory));
+    stream_disk_.Set(number(now.stream_disk));
+    spilled_.Set(number(now.spilled));
+    disk_full_.Set(number(now.disk_full));
+    waits_for_disk_.Set(now.waits_for_disk);
     by_slot_.Set(now.by_slot);
     ready_.Set(now.ready);
 }

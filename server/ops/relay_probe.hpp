@@ -14,7 +14,8 @@ class relay_probe {
     struct reading {
         std::uint64_t decoded, log_end, confirmed;
         std::uint64_t transactions, changes, reconnects, slots_lost;
-        bool by_slot, ready;
+        std::uint64_t streams, stream_memory, stream_disk, spilled, disk_full;
+        bool by_slot, ready, waits_for_disk;
         std::size_t backlog_bytes;
         unsigned connections_busy, connections_idle;
     };
@@ -38,6 +39,12 @@ class relay_probe {
     prometheus::Gauge &changes_;
     prometheus::Gauge &reconnects_;
     prometheus::Gauge &slots_lost_;
+    prometheus::Gauge &streams_;
+    prometheus::Gauge &stream_memory_;
+    prometheus::Gauge &stream_disk_;
+    prometheus::Gauge &spilled_;
+    prometheus::Gauge &disk_full_;
+    prometheus::Gauge &waits_for_disk_;
     prometheus::Gauge &by_slot_;
     prometheus::Gauge &ready_;
 };
