@@ -34,6 +34,7 @@ case $suite in
     bench) doctest_program tests/bench/bench_parts_test ;;
     db) doctest_program tests/db/db_tests ;;
     schema) exec tests/db/schema_test.sh ;;
+    autobahn) exec dev.d/autobahn.sh ;;
     e2e)
         compile build server/walcast
         exec tests/e2e/run.sh --color=no

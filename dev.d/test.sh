@@ -8,6 +8,7 @@
 #   link     each stage needs its upstream alone            unit     everything that needs no PostgreSQL
 #   bench    the parts of the load generators               db       C++ against a real PostgreSQL
 #   schema   the demo's tables, data and generator          e2e      the relay, with real clients and databases
+#   autobahn the Autobahn test suite, if there is a Python 2.7
 #   tidy     clang-tidy finds no fault                      asan     unit and db under ASan and UBSan
 #
 # All of them, in this order, without SUITE. (tidy begins when e2e does, which waits more than it works, and gives way to
@@ -15,7 +16,7 @@
 # hangs or cannot run counts as one that failed. What it wrote is in build/test/SUITE.log.
 source "$(dirname -- "$0")/lib.sh"
 
-all=(format scripts build headers link unit bench db schema e2e tidy asan)
+all=(format scripts build headers link unit bench db schema autobahn e2e tidy asan)
 declare -A limit=([build]=1800 [asan]=1800 [tidy]=1800) # seconds; a suite that hangs is ended
 declare -A pid=() start=()
 passed=0
@@ -58,18 +59,18 @@ start_suite() {
 
 # Waits for it, says how it went, and adds what it counted.
 finish_suite() {
-    local suite=$1 log=build/test/$1.log status=0 good bad
+    local suite=$1 log=build/test/$1.log status=0 good bad skipped
     show_progress "$suite" "$log"
     wait "${pid[$suite]}" || status=$?
     unset "pid[$suite]"
-    read -r good bad < <(count "$log")
-    if ((status != 0 && bad == 0)) || ((good + bad == 0)); then
+    read -r good bad skipped < <(count "$log")
+    if ((status != 0 && bad == 0)) || ((good + bad + skipped == 0)); then
         bad=1
     fi
     passed=$((passed + good))
     failed=$((failed + bad))
-    printf '%-8s %s: %d passed, %d failed, %d s\n' "$suite" "$( ((bad == 0)) && echo ok || echo FAILED)" \
-        "$good" "$bad" $((SECONDS - start[$suite]))
+    printf '%-8s %s: %d passed, %d failed, %s%d s\n' "$suite" "$( ((bad == 0)) && echo ok || echo FAILED)" \
+        "$good" "$bad" "$( ((skipped == 0)) || echo "$skipped skipped, ")" $((SECONDS - start[$suite]))
     if ((bad > 0)); then
         echo "---- the end of $log (exit status $status)"
         tail -n 40 -- "$log"
@@ -89,19 +90,20 @@ show_progress() {
     done
 }
 
-# The numbers that passed and failed: of doctest, of pytest, and of our scripts' `N passed, N failed`.
+# The numbers that passed, failed and were skipped: of doctest, of pytest, and of our scripts' `N passed, N failed`.
 count() {
     awk '
         { gsub(/\033\[[0-9;]*m/, "") }
-        /^\[doctest\] test cases:/ || /^=+ .* in [0-9.]+s/ || /^[0-9]+ passed, [0-9]+ failed$/ {
+        /^\[doctest\] test cases:/ || /^=+ .* in [0-9.]+s/ || /^[0-9]+ passed, [0-9]+ failed(, [0-9]+ skipped)?$/ {
             for (i = 2; i <= NF; ++i) {
                 word = $i
                 sub(/,$/, "", word)
                 if (word == "passed") good += $(i - 1)
                 if (word ~ /^(failed|errors?)$/) bad += $(i - 1)
+                if (word == "skipped") skipped += $(i - 1)
             }
         }
-        END { print good + 0, bad + 0 }' "$1"
+        END { print good + 0, bad + 0, skipped + 0 }' "$1"
 }
 
 # timeout passes the signal on to all that a suite started.

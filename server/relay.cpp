@@ -82,7 +82,8 @@ relay::relay(const config &settings, logger &log)
                          .outbox_bytes = settings.outbox_bytes,
                          .max_connections = std::max(1U, settings.max_connections / shards),
                          .handshake_timeout = settings.handshake_timeout,
-                         .stall_timeout = settings.send_timeout * stall_factor};
+                         .stall_timeout = settings.send_timeout * stall_factor,
+                         .patience = {settings.send_timeout, settings.send_timeout * stall_factor}};
     for (unsigned number = 0; number < shards; ++number)
         shards_.push_back(std::make_unique<shard>(
             number, bounds, sessions, net,

@@ -7,14 +7,17 @@
 
 namespace walcast {
 
-/// The header of an unmasked, final WebSocket text frame (RFC 6455 §5.2), as a server sends it:
+/// What a frame that is a whole message carries: the opcode.
+enum class frame_kind : std::uint8_t { text = 1, binary = 2 };
+
+/// The header of an unmasked, final WebSocket frame (RFC 6455 §5.2), as a server sends it:
 ///
-///     1 byte   FIN and opcode 1
+///     1 byte   FIN and the opcode
 ///     1 byte   the length if below 126; 126: two more bytes; 127: eight more bytes, both big-endian
-class text_frame_header {
+class frame_header {
   public:
-    explicit text_frame_header(std::uint64_t payload) {
-        bytes_[0] = static_cast<char>(0x81);
+    frame_header(frame_kind kind, std::uint64_t payload) {
+        bytes_[0] = static_cast<char>(0x80 | static_cast<int>(kind));
         if (payload < 126) {
             bytes_[1] = static_cast<char>(payload);
             size_ = 2;

@@ -4,6 +4,7 @@
 #include "server/net/outbox_stream.hpp"
 #include "server/net/shard.hpp"
 #include "server/net/websocket.hpp"
+#include "server/session/v0_session.hpp"
 
 #include <array>
 #include <boost/asio/redirect_error.hpp>
@@ -122,7 +123,8 @@ asio::awaitable<void, executor> http_connection::serve(std::shared_ptr<outbox> b
         }
     }
     outbox_stream stream(box);
-    boost::beast::flat_buffer buffer;
+    // Beyond headers and body there is nothing that a request could fill memory with.
+    boost::beast::flat_buffer buffer(most_header_bytes + most_body_bytes);
     for (bool goes_on = true; goes_on;) {
         http::request_parser<http::string_body> parser;
         parser.header_limit(most_header_bytes);
@@ -160,12 +162,15 @@ asio::awaitable<void, executor> http_connection::serve(std::shared_ptr<outbox> b
                     home.forget(*box);
                 };
                 const std::string_view target(request.target().data(), request.target().size());
+                auto make_v0 = [&home,
+                                token = query_parameter(target, "api_token").value_or("")](output &out) {
+                    return std::make_shared<v0_session>(home.hub_, out, token);
+                };
                 if (home.draining_)
                     upgraded->refuse(request, close_code::service_restart, std::string(goodbye),
                                      std::move(ended));
                 else if (decided.route == http_route::v0)
-                    upgraded->accept(request, home.hub_, query_parameter(target, "api_token").value_or(""),
-                                     std::move(ended));
+                    upgraded->accept(request, std::move(make_v0), std::move(ended));
                 else
                     upgraded->refuse(request, close_code::internal_error, "not implemented",
                                      std::move(ended));

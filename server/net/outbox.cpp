@@ -120,8 +120,14 @@ void outbox::consume(std::size_t bytes) {
         queue_[first_++].body = nullptr;
     }
     first_offset_ = bytes;
-    if (first_ < queue_.size())
+    if (first_ < queue_.size()) {
+        // A client that always has something queued would otherwise keep all that it ever had.
+        if (first_ >= keep_capacity && first_ * 2 >= queue_.size()) {
+            queue_.erase(queue_.begin(), queue_.begin() + static_cast<std::ptrdiff_t>(first_));
+            first_ = 0;
+        }
         return;
+    }
     queue_.clear();
     first_ = 0;
     if (queue_.capacity() > keep_capacity) {
@@ -131,14 +137,15 @@ void outbox::consume(std::size_t bytes) {
 }
 
 void outbox::notify() {
-    if (!on_room_ || (queued_bytes_ >= room_below_ && !broken_))
-        return;
-    boost::asio::post(socket_.get_executor(), std::exchange(on_room_, nullptr));
+    const auto has_room = [this](const waiter &one) { return broken_ || queued_bytes() < one.below; };
+    for (auto &one : waiters_)
+        if (has_room(one))
+            boost::asio::post(socket_.get_executor(), std::exchange(one.then, nullptr));
+    std::erase_if(waiters_, [](const waiter &one) { return !one.then; });
 }
 
 void outbox::when_below(std::size_t bytes, std::function<void()> then) {
-    room_below_ = bytes;
-    on_room_ = std::move(then);
+    waiters_.push_back({bytes, std::move(then)});
     notify();
 }
 

@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -51,10 +52,14 @@ class outbox : public std::enable_shared_from_this<outbox> {
     /// Nothing more is queued after this: a Close frame was the last.
     void seal() { sealed_ = true; }
     void flush();
-    [[nodiscard]] std::size_t queued_bytes() const { return queued_bytes_; }
+    /// What is queued, and what keeping it costs beside its bytes: a queue of a hundred thousand pongs of two
+    /// bytes is large.
+    [[nodiscard]] std::size_t queued_bytes() const {
+        return queued_bytes_ + (queue_.size() - first_) * entry_cost;
+    }
     [[nodiscard]] bool broken() const { return broken_; }
 
-    /// Calls `then` once, from a later turn, when less than `bytes` are queued.
+    /// Calls `then` once, from a later turn, when less than `bytes` are queued or the outbox is broken.
     void when_below(std::size_t bytes, std::function<void()> then);
     /// Calls `then` when the queue is empty or the outbox broken: before the socket is closed.
     void when_drained(std::function<void()> then) { when_below(1, std::move(then)); }
@@ -67,6 +72,12 @@ class outbox : public std::enable_shared_from_this<outbox> {
     /// Called about once a second: aborts after the deadline, or when the socket has taken nothing for
     /// `stall`.
     void check(clock::time_point now, clock::duration stall);
+
+    /// From this many queued bytes on, a client that does not take what it is sent is not listened to either:
+    /// answers to what it sends (pongs, say) would pile up.
+    void read_below(std::size_t bytes) { read_below_ = bytes; }
+    [[nodiscard]] bool may_read() const { return broken_ || queued_bytes() < read_below_; }
+    void when_may_read(std::function<void()> then) { when_below(read_below_, std::move(then)); }
 
     /// Bytes that were read too far: the next read returns them first.
     void unread(std::string_view bytes) { unread_.assign(bytes); }
@@ -82,6 +93,14 @@ class outbox : public std::enable_shared_from_this<outbox> {
         [[nodiscard]] std::size_t size() const { return head_size + body->bytes().size(); }
     };
 
+    /// An entry, and a frame that nobody shares.
+    static constexpr std::size_t entry_cost = sizeof(entry) + sizeof(frame) + 16;
+
+    struct waiter {
+        std::size_t below;
+        std::function<void()> then;
+    };
+
     void flush_plain();
     void flush_tls();
     void wait_writable();
@@ -91,13 +110,13 @@ class outbox : public std::enable_shared_from_this<outbox> {
 
     tcp_socket socket_;
     std::optional<tls_stream> tls_;
-    std::vector<entry> queue_;     ///< from first_ on; emptied when everything is written
+    std::vector<entry> queue_;     ///< from first_ on
     std::size_t first_ = 0;        ///< the entry being written
     std::size_t first_offset_ = 0; ///< how much of it is written
     std::size_t queued_bytes_ = 0;
     std::string tls_bytes_; ///< what SSL_write is working on
-    std::size_t room_below_ = 0;
-    std::function<void()> on_room_;
+    std::vector<waiter> waiters_;
+    std::size_t read_below_ = std::numeric_limits<std::size_t>::max();
     std::string unread_;
     clock::time_point deadline_ = clock::time_point::max();
     clock::time_point progress_ = clock::now(); ///< when the queue was last seen to move or to be empty

@@ -15,8 +15,8 @@
 
 namespace walcast {
 
-/// An outbox as Beast's next layer: reads come from the socket, writes go into the queue and are done at
-/// once.
+/// An outbox as Beast's next layer: reads come from the socket, as long as the queue has room, and writes go
+/// into the queue and are done at once.
 ///
 /// Beast hands over each of its writes whole (handshake, HTTP answer, pong, Close), so each becomes one entry
 /// of the outbox and nothing can come between its bytes.
@@ -34,6 +34,14 @@ class outbox_stream {
     auto async_read_some(const Buffers &into, Handler &&handler) {
         return boost::asio::async_initiate<Handler, void(boost::system::error_code, std::size_t)>(
             [box = box_](auto &&inner, const Buffers &buffers) {
+                if (!box->may_read()) {
+                    auto later =
+                        std::make_shared<std::decay_t<decltype(inner)>>(std::forward<decltype(inner)>(inner));
+                    box->when_may_read([box, later, buffers] {
+                        outbox_stream(box).async_read_some(buffers, std::move(*later));
+                    });
+                    return;
+                }
                 const boost::asio::mutable_buffer first = *boost::asio::buffer_sequence_begin(buffers);
                 if (const auto kept = box->take_unread(static_cast<char *>(first.data()), first.size()))
                     boost::asio::post(box->get_executor(),

@@ -1,6 +1,7 @@
 #include "server/net/shard.hpp"
 
 #include "server/net/http_connection.hpp"
+#include "server/net/socket_options.hpp"
 #include "server/net/websocket.hpp"
 #include "server/ops/clock.hpp"
 
@@ -8,8 +9,9 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/system/system_error.hpp>
+#include <cerrno>
 #include <fmt/format.h>
-#include <netinet/tcp.h>
 #include <pthread.h>
 #include <sys/socket.h>
 #include <utility>
@@ -23,27 +25,13 @@ using boost::system::error_code;
 namespace {
 
 constexpr std::chrono::seconds tick_interval{1};
-/// Unsent bytes that the kernel may hold for a connection before its socket counts as full.
-constexpr int notsent_low_water = 64 * 1024;
 /// How long a client that connected just before the end may take to send its request.
 constexpr std::chrono::milliseconds arrival_grace{1000};
 
-void set_option(int descriptor, int level, int name, int to) {
-    // An option that cannot be set leaves the connection usable.
-    (void)::setsockopt(descriptor, level, name, &to, sizeof to);
-}
-
-void prepare(tcp_socket &socket) {
-    error_code ignored;
-    socket.native_non_blocking(true, ignored);
-    const int descriptor = socket.native_handle();
-    set_option(descriptor, IPPROTO_TCP, TCP_NODELAY, 1);
-    set_option(descriptor, IPPROTO_TCP, TCP_NOTSENT_LOWAT, notsent_low_water);
-    // Dead peers are found by keepalive within three minutes, whether or not there is anything to send them.
-    set_option(descriptor, SOL_SOCKET, SO_KEEPALIVE, 1);
-    set_option(descriptor, IPPROTO_TCP, TCP_KEEPIDLE, 60);
-    set_option(descriptor, IPPROTO_TCP, TCP_KEEPINTVL, 30);
-    set_option(descriptor, IPPROTO_TCP, TCP_KEEPCNT, 4);
+void share_port(int descriptor) {
+    const int on = 1;
+    if (::setsockopt(descriptor, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) != 0)
+        throw boost::system::system_error(errno, boost::system::system_category(), "SO_REUSEPORT");
 }
 
 } // namespace
@@ -74,7 +62,7 @@ std::uint16_t shard::listen(const asio::ip::tcp::endpoint &at, std::shared_ptr<a
     tls_ = std::move(tls);
     acceptor_.open(at.protocol());
     acceptor_.set_option(asio::socket_base::reuse_address(true));
-    set_option(acceptor_.native_handle(), SOL_SOCKET, SO_REUSEPORT, 1);
+    share_port(acceptor_.native_handle());
     acceptor_.bind(at);
     acceptor_.listen(4096);
     return acceptor_.local_endpoint().port();
@@ -131,7 +119,7 @@ void shard::accept() {
 }
 
 void shard::accepted(tcp_socket socket) {
-    prepare(socket);
+    prepare_socket(socket, limits_.patience);
     auto box = std::make_shared<outbox>(std::move(socket), tls_.get());
     if (connections_.size() >= limits_.max_connections) {
         probe_.refused();

@@ -2,6 +2,7 @@
 
 #include "server/net/outbox.hpp"
 #include "server/net/site.hpp"
+#include "server/net/socket_options.hpp"
 #include "server/ops/log.hpp"
 #include "server/ops/net_probe.hpp"
 #include "server/session/event_hub.hpp"
@@ -42,6 +43,7 @@ struct net_limits {
     unsigned max_connections; ///< of this shard
     std::chrono::milliseconds handshake_timeout;
     std::chrono::milliseconds stall_timeout; ///< a client that takes nothing for so long is gone
+    liveness patience;                       ///< one that TCP does not hear from, likewise
 };
 
 /// One thread, its io_context, its listening socket, its connections and its event hub.

@@ -1,8 +1,5 @@
 #include "server/net/websocket.hpp"
 
-#include "server/net/frame_header.hpp"
-#include "server/session/v0_session.hpp"
-
 #include <algorithm>
 #include <array>
 #include <boost/beast/websocket/rfc6455.hpp>
@@ -24,6 +21,7 @@ websocket_connection::websocket_connection(std::shared_ptr<outbox> box, std::siz
     : box_(box)
     , stream_(outbox_stream(std::move(box)))
     , outbox_bound_(outbox_bound) {
+    box_->read_below(std::max<std::size_t>(2 * outbox_bound, 1));
     stream_.read_message_max(max_message_bytes);
     stream_.auto_fragment(false);
     stream_.set_option(websocket::stream_base::timeout{websocket::stream_base::none(),
@@ -38,18 +36,17 @@ websocket_connection::websocket_connection(std::shared_ptr<outbox> box, std::siz
 
 websocket_connection::~websocket_connection() = default;
 
-void websocket_connection::accept(const request &upgrade, event_hub &hub, std::string token,
-                                  std::function<void()> ended) {
+void websocket_connection::accept(const request &upgrade, make_session make, std::function<void()> ended) {
     ended_ = std::move(ended);
-    stream_.async_accept(upgrade, [self = shared_from_this(), &hub,
-                                   token = std::move(token)](boost::system::error_code error) mutable {
-        if (error)
-            return self->end();
-        self->box_->no_deadline();
-        self->session_ = std::make_shared<v0_session>(hub, *self, std::move(token));
-        self->session_->start();
-        self->resume_input();
-    });
+    stream_.async_accept(
+        upgrade, [self = shared_from_this(), make = std::move(make)](boost::system::error_code error) {
+            if (error)
+                return self->end();
+            self->box_->no_deadline();
+            self->session_ = make(*self);
+            self->session_->start();
+            self->resume_input();
+        });
 }
 
 void websocket_connection::refuse(const request &upgrade, close_code code, std::string reason,
@@ -85,7 +82,11 @@ void websocket_connection::received(boost::system::error_code error) {
     if (error)
         return end();
     const auto message = buffer_.cdata();
-    session_->receive({static_cast<const char *>(message.data()), message.size()});
+    const std::string_view bytes(static_cast<const char *>(message.data()), message.size());
+    if (stream_.got_binary())
+        session_->receive_binary(bytes);
+    else
+        session_->receive(bytes);
     buffer_.clear();
     if (buffer_.capacity() > keep_buffer)
         buffer_.shrink_to_fit();
@@ -96,9 +97,13 @@ void websocket_connection::received(boost::system::error_code error) {
 }
 
 void websocket_connection::send(std::string_view prefix, const shared_frame &body) {
+    send_as(frame_kind::text, prefix, body);
+}
+
+void websocket_connection::send_as(frame_kind kind, std::string_view prefix, const shared_frame &body) {
     if (closing_)
         return;
-    const text_frame_header header(prefix.size() + body->bytes().size());
+    const frame_header header(kind, prefix.size() + body->bytes().size());
     std::array<char, outbox::max_head> head;
     auto *end = std::copy(header.bytes().begin(), header.bytes().end(), head.begin());
     end = std::copy(prefix.begin(), prefix.end(), end);
@@ -118,9 +123,14 @@ void websocket_connection::close(close_code code, std::string_view reason) {
 }
 
 void websocket_connection::request_writable() {
+    if (std::exchange(writable_requested_, true))
+        return;
     box_->when_below(std::max<std::size_t>(outbox_bound_ / 2, 1), [weak = weak_from_this()] {
         const auto self = weak.lock();
-        if (!self || !self->session_)
+        if (!self)
+            return;
+        self->writable_requested_ = false;
+        if (!self->session_)
             return;
         self->session_->writable();
         self->resume_input();

@@ -1,7 +1,9 @@
 #pragma once
 
+#include "server/net/frame_header.hpp"
 #include "server/net/outbox_stream.hpp"
 #include "server/session/output.hpp"
+#include "server/session/protocol_session.hpp"
 
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http/message.hpp>
@@ -13,10 +15,7 @@
 
 namespace walcast {
 
-class v0_session;
-class event_hub;
-
-/// One WebSocket connection that carries a v0 session.
+/// One WebSocket connection that carries a session, of whatever protocol.
 ///
 /// Beast reads: frames, fragments, control frames, UTF-8, sizes. Messages are written past it, straight into
 /// the outbox. Keeps itself alive while a read is pending; a connection that is not read for now is kept by
@@ -24,6 +23,8 @@ class event_hub;
 class websocket_connection : public output, public std::enable_shared_from_this<websocket_connection> {
   public:
     using request = boost::beast::http::request<boost::beast::http::string_body>;
+    /// Makes the session when the connection is open; the connection outlives it.
+    using make_session = std::function<std::shared_ptr<protocol_session>(websocket_connection &)>;
 
     /// `outbox_bound` is the session's: request_writable calls back at half of it.
     websocket_connection(std::shared_ptr<outbox> box, std::size_t max_message_bytes,
@@ -31,15 +32,17 @@ class websocket_connection : public output, public std::enable_shared_from_this<
     ~websocket_connection() override;
 
     /// Answers the upgrade and goes on by itself. `ended` is called once, when nothing more will happen.
-    void accept(const request &upgrade, event_hub &hub, std::string token, std::function<void()> ended);
+    void accept(const request &upgrade, make_session make, std::function<void()> ended);
     /// Answers the upgrade and closes at once.
     void refuse(const request &upgrade, close_code code, std::string reason, std::function<void()> ended);
-    /// Lets go of the session: the hub is about to end.
+    /// Lets go of the session: what it refers to is about to end.
     void abandon();
     /// The outbox is broken: ends now if no read is pending that would find out.
     void broken();
 
     void send(std::string_view prefix, const shared_frame &body) override;
+    /// The same as a binary message.
+    void send_binary(const shared_frame &body) { send_as(frame_kind::binary, {}, body); }
     void flush() override { box_->flush(); }
     [[nodiscard]] std::size_t queued_bytes() const override { return box_->queued_bytes(); }
     void close(close_code code, std::string_view reason) override;
@@ -47,17 +50,19 @@ class websocket_connection : public output, public std::enable_shared_from_this<
     void resume_input() override;
 
   private:
+    void send_as(frame_kind kind, std::string_view prefix, const shared_frame &body);
     void received(boost::system::error_code error);
     void end();
 
     std::shared_ptr<outbox> box_;
     boost::beast::websocket::stream<outbox_stream, false> stream_;
     boost::beast::flat_buffer buffer_;
-    std::shared_ptr<v0_session> session_;
+    std::shared_ptr<protocol_session> session_;
     std::function<void()> ended_;
     std::size_t outbox_bound_;
     bool busy_ = false; ///< a read is pending, or its message is being handled
     bool closing_ = false;
+    bool writable_requested_ = false;
 };
 
 } // namespace walcast

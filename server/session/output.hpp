@@ -33,10 +33,10 @@ class output {
     [[nodiscard]] virtual std::size_t queued_bytes() const = 0;
     /// Sends a Close frame after what is queued, and ends the connection.
     virtual void close(close_code code, std::string_view reason) = 0;
-    /// Calls v0_session::writable() once, from a later turn, when less than half of the outbox' bound is
-    /// queued.
+    /// Calls protocol_session::writable() once, from a later turn, when less than half of the outbox' bound
+    /// is queued.
     virtual void request_writable() = 0;
-    /// Looks at wants_input() again.
+    /// Looks at protocol_session::wants_input() again.
     virtual void resume_input() = 0;
 };
 

@@ -5,6 +5,7 @@
 #include "server/session/event_hub.hpp"
 #include "server/session/filter_index.hpp"
 #include "server/session/output.hpp"
+#include "server/session/protocol_session.hpp"
 #include "server/session/replay.hpp"
 
 #include <cstdint>
@@ -29,23 +30,20 @@ namespace walcast {
 /// Every state that is not live has exactly one thing that will call pump(): the answer that `waiting_` is
 /// for, or output::request_writable, or the hub becoming ready. Owned by its connection; a shared_ptr only so
 /// that answers of services can tell whether it still exists.
-class v0_session : public std::enable_shared_from_this<v0_session> {
+class v0_session : public protocol_session, public std::enable_shared_from_this<v0_session> {
   public:
     v0_session(event_hub &hub, output &out, std::string token);
-    ~v0_session();
+    ~v0_session() override;
     v0_session(const v0_session &) = delete;
     v0_session &operator=(const v0_session &) = delete;
 
-    /// Has the token looked up. Call once, after the shared_ptr exists.
-    void start();
-
     // From the connection:
-    void receive(std::string_view message);
-    /// False while a replay runs (arvados-ws reads nothing then either) or replies pile up unread: stop
-    /// reading until output::resume_input.
-    [[nodiscard]] bool wants_input() const;
-    /// What output::request_writable asked for.
-    void writable() { pump(); }
+    /// Has the token looked up.
+    void start() override;
+    void receive(std::string_view message) override;
+    /// False while a replay runs (arvados-ws reads nothing then either) or replies pile up unread.
+    [[nodiscard]] bool wants_input() const override;
+    void writable() override { pump(); }
 
     // From the hub:
     void offer(const subscription &matched, std::uint64_t number, const event &what);

@@ -59,10 +59,11 @@ TEST_CASE("a Date as RFC 9110 wants it") {
     CHECK(http_date(784'111'777) == "Sun, 06 Nov 1994 08:49:37 GMT");
 }
 
-TEST_CASE("the header of a text frame, for each width of its length") {
-    CHECK(text_frame_header(0).bytes() == "\x81\0"s);
-    CHECK(text_frame_header(125).bytes() == "\x81\x7d"s);
-    CHECK(text_frame_header(126).bytes() == "\x81\x7e\0\x7e"s);
-    CHECK(text_frame_header(65'535).bytes() == "\x81\x7e\xff\xff"s);
-    CHECK(text_frame_header(65'536).bytes() == "\x81\x7f\0\0\0\0\0\1\0\0"s);
+TEST_CASE("the header of a frame, for each width of its length") {
+    CHECK(frame_header(frame_kind::text, 0).bytes() == "\x81\0"s);
+    CHECK(frame_header(frame_kind::text, 125).bytes() == "\x81\x7d"s);
+    CHECK(frame_header(frame_kind::text, 126).bytes() == "\x81\x7e\0\x7e"s);
+    CHECK(frame_header(frame_kind::text, 65'535).bytes() == "\x81\x7e\xff\xff"s);
+    CHECK(frame_header(frame_kind::text, 65'536).bytes() == "\x81\x7f\0\0\0\0\0\1\0\0"s);
+    CHECK(frame_header(frame_kind::binary, 1).bytes() == "\x82\1"s);
 }
