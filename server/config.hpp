@@ -92,7 +92,9 @@ struct config {
     std::size_t max_message_bytes = std::size_t{2} << 20; ///< of one client message
     std::size_t max_event_bytes = std::size_t{1} << 20; ///< of one event we send; larger: text is cut to fit
     unsigned max_connections = 16'000;
-    unsigned max_subscriptions = 1'000; ///< per session
+    unsigned max_connections_per_address = 0; ///< 0: no limit; behind a proxy all clients have its address
+    unsigned max_sessions_per_user = 4'000;   ///< 0: no limit
+    unsigned max_subscriptions = 1'000;       ///< per session
     std::chrono::milliseconds handshake_timeout{10'000};
     std::chrono::milliseconds replay_window{
         10 * 60'000}; ///< how far last_log_id reaches back when the row is unknown

@@ -242,6 +242,8 @@ std::vector<setting> make_settings() {
         bytes("Walcast.MaxMessageBytes", &config::max_message_bytes, kib, 64 * mib),
         bytes("Walcast.MaxEventBytes", &config::max_event_bytes, 4 * kib, 256 * mib),
         number("Walcast.MaxConnections", &config::max_connections, 1, 1'000'000),
+        number("Walcast.MaxConnectionsPerAddress", &config::max_connections_per_address, 0, 1'000'000),
+        number("Walcast.MaxSessionsPerUser", &config::max_sessions_per_user, 0, 1'000'000),
         number("Walcast.MaxSubscriptions", &config::max_subscriptions, 1, 1'000'000),
         time("Walcast.HandshakeTimeout", &config::handshake_timeout, 100ms, 10min),
         time("Walcast.ReplayWindow", &config::replay_window, 0ms, 336h),

@@ -1,5 +1,6 @@
 #include "server/relay.hpp"
 
+#include "server/descriptor_limit.hpp"
 #include "server/net/tls.hpp"
 #include "server/ops/clock.hpp"
 #include "server/ops/metrics_json.hpp"
@@ -48,6 +49,11 @@ unsigned count_shards(unsigned wanted) {
     return wanted > 0 ? wanted : std::max(2U, std::thread::hardware_concurrency()) - 1;
 }
 
+std::size_t client_descriptors(const config &settings) {
+    return descriptors_for_clients(descriptor_limit(), count_shards(settings.shards),
+                                   settings.query_connections, admission::most_farewells);
+}
+
 } // namespace
 
 std::string database_parameters(const config &settings) {
@@ -70,6 +76,10 @@ relay::relay(const config &settings, logger &log)
     , source_(
           settings, database_parameters(settings), queries_,
           [this](batch next) { distribute(std::move(next)); }, [this] { return overloaded(); }, log)
+    , door_({.connections = settings.max_connections,
+             .descriptors = client_descriptors(settings),
+             .per_address = settings.max_connections_per_address})
+    , sessions_per_user_(settings.max_sessions_per_user)
     , started_us_(unix_microseconds()) {
     const auto shards = count_shards(settings.shards);
     const feed::limits bounds{settings.feed_bytes, std::chrono::microseconds(settings.feed_age).count()};
@@ -77,16 +87,16 @@ relay::relay(const config &settings, logger &log)
                                   .max_event_bytes = settings.max_event_bytes,
                                   .max_subscriptions = settings.max_subscriptions,
                                   .send_interval_us =
-                                      std::chrono::microseconds(settings.send_timeout).count()};
+                                      std::chrono::microseconds(settings.send_timeout).count(),
+                                  .per_user = &sessions_per_user_};
     const net_limits net{.max_message_bytes = settings.max_message_bytes,
                          .outbox_bytes = settings.outbox_bytes,
-                         .max_connections = std::max(1U, settings.max_connections / shards),
                          .handshake_timeout = settings.handshake_timeout,
                          .stall_timeout = settings.send_timeout * stall_factor,
                          .patience = {settings.send_timeout, settings.send_timeout * stall_factor}};
     for (unsigned number = 0; number < shards; ++number)
         shards_.push_back(std::make_unique<shard>(
-            number, bounds, sessions, net,
+            number, bounds, sessions, net, door_,
             [this](shard &home) {
                 return std::make_unique<shard_services>(
                     home, queries_, tokens_, settings_.replay_window,
@@ -118,6 +128,11 @@ std::uint16_t relay::start(std::vector<inherited_socket> inherited) {
                 fmt::format("cannot listen on {}: {}", to_string(at), error.code().message()));
         }
     }
+    if (const auto room = client_descriptors(settings_); room < settings_.max_connections)
+        log_.warning("the limit of descriptors allows fewer clients than MaxConnections",
+                     {{"limit", descriptor_limit()},
+                      {"clients", room},
+                      {"max_connections", settings_.max_connections}});
     for (auto &one : shards_)
         one->start();
     source_.start();

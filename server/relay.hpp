@@ -61,6 +61,8 @@ class relay : public site {
     query_pool queries_;
     token_service tokens_;
     source_supervisor source_;
+    admission door_;
+    quota sessions_per_user_;
     std::vector<std::unique_ptr<shard>> shards_;
     std::int64_t started_us_;
 };

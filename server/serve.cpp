@@ -1,6 +1,7 @@
 #include "server/serve.hpp"
 
 #include "server/config.hpp"
+#include "server/descriptor_limit.hpp"
 #include "server/ops/log.hpp"
 #include "server/relay.hpp"
 
@@ -10,6 +11,7 @@
 #include <cstdlib>
 #include <exception>
 #include <functional>
+#include <malloc.h>
 #include <systemd/sd-daemon.h>
 #include <utility>
 
@@ -18,6 +20,10 @@ namespace walcast {
 namespace {
 
 constexpr int exit_config = 78;
+/// Larger pieces of memory go back to the system when they are freed. Left to itself, glibc raises the limit
+/// to the largest piece that it saw, and a hundred clients with messages of 2 MiB leave 200 MB behind for
+/// good.
+constexpr int returned_bytes = 256 * 1024;
 
 config load(const serve_options &options) {
     const char *url = std::getenv("ARVADOS_SERVICE_INTERNAL_URL");
@@ -50,6 +56,8 @@ int serve(const serve_options &options) {
     std::signal(SIGPIPE, SIG_IGN);
     // A limit on the size of files is a full disk like any other: an error of write, and no end.
     std::signal(SIGXFSZ, SIG_IGN);
+    ::mallopt(M_MMAP_THRESHOLD, returned_bytes);
+    raise_descriptor_limit();
     boost::asio::io_context io{1};
     boost::asio::signal_set ends(io, SIGTERM, SIGINT);
     boost::asio::signal_set hangups(io, SIGHUP);

@@ -31,6 +31,8 @@ constexpr asio::use_awaitable_t<executor> use_awaitable{};
 constexpr std::size_t most_header_bytes = std::size_t{16} << 10;
 constexpr std::size_t most_body_bytes = std::size_t{64} << 10;
 constexpr std::chrono::seconds idle_timeout{60};
+/// How long a TLS handshake may take whose end is a refusal.
+constexpr std::chrono::seconds farewell_timeout{3};
 
 std::string health_body(const std::string &problem) {
     rapidjson::StringBuffer buffer;
@@ -94,7 +96,7 @@ std::string client_of(outbox &box) {
 }
 
 /// What to say to a request that cannot be parsed.
-http_response refusal(error_code why) {
+http_response answer_to_nonsense(error_code why) {
     http_request none;
     none.keep_alive(false);
     auto status = http::status::bad_request;
@@ -109,6 +111,30 @@ http_response refusal(error_code why) {
 }
 
 } // namespace
+
+std::string_view farewell_of(refusal why) {
+    return why == refusal::address
+               ? "HTTP/1.1 429 Too Many Requests\r\nContent-Length: 0\r\nRetry-After: 5\r\n"
+                 "Connection: close\r\n\r\n"
+               : "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: 5\r\n"
+                 "Connection: close\r\n\r\n";
+}
+
+asio::awaitable<void, executor> http_connection::refuse(std::shared_ptr<outbox> box, shard &home,
+                                                        refusal why) {
+    error_code error;
+    if (box->tls()) {
+        box->deadline(outbox::clock::now() + farewell_timeout);
+        co_await box->tls()->async_handshake(asio::ssl::stream_base::server,
+                                             asio::redirect_error(use_awaitable, error));
+    }
+    if (!error) {
+        box->push({}, make_frame(std::string(farewell_of(why))));
+        box->flush();
+        co_await linger(*box);
+    }
+    home.forget(*box);
+}
 
 asio::awaitable<void, executor> http_connection::serve(std::shared_ptr<outbox> box, shard &home) {
     const auto in = [](std::chrono::milliseconds delay) { return outbox::clock::now() + delay; };
@@ -136,7 +162,7 @@ asio::awaitable<void, executor> http_connection::serve(std::shared_ptr<outbox> b
             if (error.category() != http::make_error_code(http::error::end_of_stream).category() ||
                 error == http::error::end_of_stream || error == http::error::partial_message)
                 break; // the peer went away
-            response = refusal(error);
+            response = answer_to_nonsense(error);
         } else {
             const auto request = parser.release();
             auto decided = route_request(request, home.site_.management_token());

@@ -1,19 +1,27 @@
 #pragma once
 
+#include "server/net/admission.hpp"
 #include "server/net/outbox.hpp"
 
 #include <boost/asio/awaitable.hpp>
 #include <memory>
+#include <string_view>
 
 namespace walcast {
 
 class shard;
+
+/// The HTTP answer to a client that is not let in, as it goes over the wire.
+[[nodiscard]] std::string_view farewell_of(refusal why);
 
 /// One client before it is a WebSocket: the TLS handshake, then HTTP requests until one is an upgrade.
 class http_connection {
   public:
     /// Serves until the connection ends or becomes a WebSocket. Run by the shard.
     static boost::asio::awaitable<void, executor> serve(std::shared_ptr<outbox> box, shard &home);
+    /// Says why it is not served, and ends it; soon, whatever the client does.
+    static boost::asio::awaitable<void, executor> refuse(std::shared_ptr<outbox> box, shard &home,
+                                                         refusal why);
 };
 
 } // namespace walcast

@@ -6,6 +6,7 @@
 #include "server/ops/clock.hpp"
 
 #include <algorithm>
+#include <array>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/post.hpp>
@@ -27,6 +28,9 @@ namespace {
 constexpr std::chrono::seconds tick_interval{1};
 /// How long a client that connected just before the end may take to send its request.
 constexpr std::chrono::milliseconds arrival_grace{1000};
+constexpr std::chrono::milliseconds accept_pause{100};
+/// Told that there is no room, in one turn.
+constexpr int most_turned_away = 16;
 
 void share_port(int descriptor) {
     const int on = 1;
@@ -37,9 +41,11 @@ void share_port(int descriptor) {
 } // namespace
 
 shard::shard(unsigned number, feed::limits feed_bounds, session_limits sessions, net_limits limits,
-             make_services outside, site &pages, logger &log, session_probe &sessions_probe, net_probe &probe)
+             admission &door, make_services outside, site &pages, logger &log, session_probe &sessions_probe,
+             net_probe &probe)
     : number_(number)
     , limits_(limits)
+    , door_(door)
     , outside_(outside(*this))
     , site_(pages)
     , log_(log)
@@ -108,30 +114,65 @@ void shard::accept() {
             return;
         if (!error)
             return accept();
-        // Out of descriptors or memory: those who are connected live on, newcomers wait in the backlog.
-        log_.warning("cannot accept a connection", {{"error", error.message()}});
-        auto again = std::make_shared<asio::steady_timer>(io_, std::chrono::milliseconds(100));
-        again->async_wait([this, again](error_code) {
-            if (acceptor_.is_open())
-                accept();
-        });
+        cannot_accept(error);
     });
 }
 
-void shard::accepted(tcp_socket socket) {
-    prepare_socket(socket, limits_.patience);
-    auto box = std::make_shared<outbox>(std::move(socket), tls_.get());
-    if (connections_.size() >= limits_.max_connections) {
-        probe_.refused();
-        if (!tls_) {
-            box->push({},
-                      make_frame("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: 5\r\n"
-                                 "Connection: close\r\n\r\n"));
-            box->flush();
-        }
-        return; // closed here
+void shard::cannot_accept(error_code why) {
+    // Out of descriptors or memory. Those who are connected live on; newcomers are told, or wait in the
+    // backlog, until there is room again. The kernel says so even when nobody waits, hence the pause.
+    if (!std::exchange(starved_, true))
+        log_.warning("cannot accept connections", {{"error", why.message()}});
+    for (int count = 0; count < most_turned_away && !tls_ && spare_.give_up(); ++count) {
+        const bool somebody = turn_away();
+        spare_.keep();
+        if (!somebody)
+            break;
     }
-    connections_[box.get()].box = box;
+    auto again = std::make_shared<asio::steady_timer>(io_, accept_pause);
+    again->async_wait([this, again](error_code) {
+        if (acceptor_.is_open())
+            accept();
+    });
+}
+
+bool shard::turn_away() {
+    const int client = ::accept4(acceptor_.native_handle(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (client < 0)
+        return false;
+    // Closed with unread bytes, a socket sends a reset, which may overtake the answer.
+    std::array<char, 4096> request;
+    while (::recv(client, request.data(), request.size(), 0) == static_cast<ssize_t>(request.size()))
+        ;
+    const auto answer = farewell_of(refusal::descriptors);
+    (void)::send(client, answer.data(), answer.size(), MSG_NOSIGNAL);
+    ::close(client);
+    probe_.refused(to_string(refusal::descriptors));
+    return true;
+}
+
+void shard::accepted(tcp_socket socket) {
+    if (std::exchange(starved_, false))
+        log_.info("accepting connections again");
+    spare_.keep();
+    error_code gone;
+    const auto peer = socket.remote_endpoint(gone);
+    if (gone)
+        return;
+    prepare_socket(socket, limits_.patience);
+    auto admitted = door_.admit(peer.address());
+    auto box = std::make_shared<outbox>(std::move(socket), tls_.get());
+    if (const auto *why = std::get_if<refusal>(&admitted)) {
+        probe_.refused(to_string(*why));
+        auto farewell = door_.farewell();
+        if (!farewell)
+            return; // closed here
+        connections_[box.get()] = {.box = box, .farewell = std::move(*farewell)};
+        probe_.opened();
+        asio::co_spawn(io_.get_executor(), http_connection::refuse(box, *this, *why), asio::detached);
+        return;
+    }
+    connections_[box.get()] = {.box = box, .ticket = std::move(std::get<admission::ticket>(admitted))};
     probe_.opened();
     asio::co_spawn(io_.get_executor(), http_connection::serve(box, *this), asio::detached);
 }
@@ -180,17 +221,18 @@ void shard::drain(std::function<void()> drained) {
 }
 
 void shard::say_goodbye() {
-    std::vector<connection> all;
-    for (auto &[address, one] : connections_)
-        all.push_back(one);
-    for (auto &one : all) {
+    // To end one may remove it.
+    std::vector<std::shared_ptr<websocket_connection>> websockets;
+    for (auto &[address, one] : connections_) {
         if (one.websocket)
-            one.websocket->close(close_code::service_restart, goodbye);
+            websockets.push_back(one.websocket);
         else if (one.idle)
             one.box->abort();
         else // its request is on the way, and is answered
             one.box->deadline(outbox::clock::now() + request_timeout());
     }
+    for (auto &one : websockets)
+        one->close(close_code::service_restart, goodbye);
     if (connections_.empty() && drained_)
         std::exchange(drained_, nullptr)();
 }

@@ -1,8 +1,10 @@
 #pragma once
 
+#include "server/net/admission.hpp"
 #include "server/net/outbox.hpp"
 #include "server/net/site.hpp"
 #include "server/net/socket_options.hpp"
+#include "server/net/spare_descriptor.hpp"
 #include "server/ops/log.hpp"
 #include "server/ops/net_probe.hpp"
 #include "server/session/event_hub.hpp"
@@ -40,7 +42,6 @@ constexpr std::string_view goodbye = "service restart";
 struct net_limits {
     std::size_t max_message_bytes;
     std::size_t outbox_bytes;
-    unsigned max_connections; ///< of this shard
     std::chrono::milliseconds handshake_timeout;
     std::chrono::milliseconds stall_timeout; ///< a client that takes nothing for so long is gone
     liveness patience;                       ///< one that TCP does not hear from, likewise
@@ -56,7 +57,8 @@ class shard {
     using make_services = std::function<std::unique_ptr<services>(shard &)>;
 
     shard(unsigned number, feed::limits feed_bounds, session_limits sessions, net_limits limits,
-          make_services outside, site &pages, logger &log, session_probe &sessions_probe, net_probe &probe);
+          admission &door, make_services outside, site &pages, logger &log, session_probe &sessions_probe,
+          net_probe &probe);
     ~shard();
     shard(const shard &) = delete;
     shard &operator=(const shard &) = delete;
@@ -91,10 +93,15 @@ class shard {
         std::shared_ptr<outbox> box;
         std::shared_ptr<websocket_connection> websocket; ///< null before the upgrade
         bool idle = false;                               ///< a request was answered, and no other has begun
+        admission::ticket ticket;                        ///< of nothing if it was refused
+        quota::slot farewell;                            ///< if it was refused, and is told so
     };
 
     void accept();
     void accepted(tcp_socket socket);
+    void cannot_accept(boost::system::error_code why);
+    /// Takes one connection from the backlog and answers 503; false if none waits.
+    [[nodiscard]] bool turn_away();
     void forget(const outbox &box);
     void tick();
     void say_goodbye();
@@ -105,6 +112,7 @@ class shard {
 
     unsigned number_;
     net_limits limits_;
+    admission &door_;
     boost::asio::io_context io_{1};
     boost::asio::basic_socket_acceptor<boost::asio::ip::tcp, executor> acceptor_{io_.get_executor()};
     boost::asio::basic_waitable_timer<std::chrono::steady_clock,
@@ -116,6 +124,8 @@ class shard {
     net_probe &probe_;
     event_hub hub_;
     std::shared_ptr<boost::asio::ssl::context> tls_; ///< null: plain
+    spare_descriptor spare_;
+    bool starved_ = false; ///< the last attempt to accept failed
     std::unordered_map<const outbox *, connection> connections_;
     bool draining_ = false; ///< no new connections, and no second requests
     std::function<void()> drained_;

@@ -3,6 +3,7 @@
 #include <string>
 
 #include <prometheus/counter.h>
+#include <prometheus/family.h>
 #include <prometheus/gauge.h>
 #include <prometheus/registry.h>
 
@@ -17,6 +18,15 @@ namespace walcast {
 [[nodiscard]] inline prometheus::Gauge &gauge(prometheus::Registry &into, const std::string &name,
                                               const std::string &help) {
     return prometheus::BuildGauge().Name(name).Help(help).Register(into).Add({});
+}
+
+/// Both sides of the door count here: those who are not let in, and those who are shown out once it is known
+/// who they are.
+[[nodiscard]] inline prometheus::Family<prometheus::Counter> &refusals(prometheus::Registry &into) {
+    return prometheus::BuildCounter()
+        .Name("walcast_connections_refused_total")
+        .Help("Connections refused, by the limit that was reached: connections, descriptors, address, user.")
+        .Register(into);
 }
 
 } // namespace walcast

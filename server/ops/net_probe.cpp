@@ -17,7 +17,7 @@ prometheus::Gauge &sockets(prometheus::Registry &into) {
 
 net_probe::net_probe(prometheus::Registry &into)
     : connections_(gauge(into, "walcast_connections", "Open connections, HTTP and WebSocket."))
-    , refused_(counter(into, "walcast_connections_refused_total", "Connections refused at the limit."))
+    , refused_(refusals(into))
     , requests_(counter(into, "walcast_http_requests_total", "HTTP requests that are not upgrades."))
     , sockets_(sockets(into)) {}
 

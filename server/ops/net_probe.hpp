@@ -1,8 +1,11 @@
 #pragma once
 
 #include <prometheus/counter.h>
+#include <prometheus/family.h>
 #include <prometheus/gauge.h>
 #include <prometheus/registry.h>
+#include <string>
+#include <string_view>
 
 namespace walcast {
 
@@ -13,14 +16,15 @@ class net_probe {
 
     void opened() { connections_.Increment(); }
     void closed() { connections_.Decrement(); }
-    void refused() { refused_.Increment(); }
+    /// A connection was refused; `reason` is of a fixed set.
+    void refused(std::string_view reason) { refused_.Add({{"reason", std::string(reason)}}).Increment(); }
     void request() { requests_.Increment(); }
     void upgraded() { sockets_.Increment(); }
     void websocket_closed() { sockets_.Decrement(); }
 
   private:
     prometheus::Gauge &connections_;
-    prometheus::Counter &refused_;
+    prometheus::Family<prometheus::Counter> &refused_;
     prometheus::Counter &requests_;
     prometheus::Gauge &sockets_;
 };

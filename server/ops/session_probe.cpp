@@ -20,7 +20,7 @@ session_probe::session_probe(prometheus::Registry &into)
                          "Events sent without all of their properties, being too large."))
     , replayed_(counter(into, "walcast_events_replayed_total",
                         "Events sent to clients that asked with last_log_id or were behind."))
-    , bad_requests_(
-          counter(into, "walcast_bad_requests_total", "Client messages answered with status 400.")) {}
+    , bad_requests_(counter(into, "walcast_bad_requests_total", "Client messages answered with status 400."))
+    , refused_user_(refusals(into).Add({{"reason", "user"}})) {}
 
 } // namespace walcast

@@ -28,6 +28,8 @@ class session_probe {
     void skipped(std::string_view reason) { skipped_.Add({{"reason", std::string(reason)}}).Increment(); }
     void truncated() { truncated_.Increment(); }
     void replayed(std::uint64_t count) { replayed_.Increment(static_cast<double>(count)); }
+    /// Shown out: the user has too many sessions.
+    void refused_user() { refused_user_.Increment(); }
     void bad_request() { bad_requests_.Increment(); }
 
   private:
@@ -40,6 +42,7 @@ class session_probe {
     prometheus::Counter &truncated_;
     prometheus::Counter &replayed_;
     prometheus::Counter &bad_requests_;
+    prometheus::Counter &refused_user_;
 };
 
 } // namespace walcast

@@ -6,6 +6,7 @@
 #include "server/protocol/event.hpp"
 #include "server/session/event_journal.hpp"
 #include "server/session/filter_index.hpp"
+#include "server/session/quota.hpp"
 #include "server/session/services.hpp"
 
 #include <cstddef>
@@ -25,6 +26,7 @@ struct session_limits {
     std::size_t max_event_bytes;   ///< of one event's body
     unsigned max_subscriptions;    ///< of one session
     std::int64_t send_interval_us; ///< an idle session gets `{}` this often
+    quota *per_user = nullptr;     ///< sessions of each user on all shards; null: no limit
 };
 
 /// The place of one shard where events meet sessions: its feed, the journal, the filters, and who is dirty.

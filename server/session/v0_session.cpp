@@ -55,6 +55,8 @@ bool v0_session::may_read() const {
 void v0_session::authenticated(std::optional<principal> who) {
     const bool could = may_read();
     who_ = std::move(who);
+    if (who_ && !counted_ && !count_user())
+        return;
     if (!known_) {
         known_ = true;
         hub_.probe().fell_behind(); // until pump has caught up
@@ -67,6 +69,16 @@ void v0_session::authenticated(std::optional<principal> who) {
             hub_.filters().erase(one);
     }
     pump();
+}
+
+bool v0_session::count_user() {
+    counted_ = hub_.limits().per_user ? hub_.limits().per_user->take(who_->user_uuid) : quota::slot();
+    if (counted_)
+        return true;
+    hub_.probe().refused_user();
+    closed_ = true;
+    out_.close(close_code::policy_violation, "too many sessions of this user");
+    return false;
 }
 
 void v0_session::reply(std::string_view text) {

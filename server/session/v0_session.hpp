@@ -59,6 +59,8 @@ class v0_session : public protocol_session, public std::enable_shared_from_this<
     void unsubscribe(std::string_view canonical);
     void authenticated(std::optional<principal> who);
     void look_up_token();
+    /// False if the user has too many sessions: then this one is closed.
+    [[nodiscard]] bool count_user();
 
     void reply(std::string_view text);
     void send(const shared_frame &body);
@@ -84,8 +86,9 @@ class v0_session : public protocol_session, public std::enable_shared_from_this<
     output &out_;
     std::string token_;
     std::optional<principal> who_;
-    bool known_ = false; ///< the token has been looked up
-    bool live_ = false;  ///< the cursor is the journal's end; the hub's offers are taken
+    std::optional<quota::slot> counted_; ///< among the sessions of its user, since the user is known
+    bool known_ = false;                 ///< the token has been looked up
+    bool live_ = false;                  ///< the cursor is the journal's end; the hub's offers are taken
     bool looked_at_ready_ = false;
     bool waiting_ = false; ///< for an answer of services
     bool dirty_ = false;   ///< in the hub's list of sessions to flush

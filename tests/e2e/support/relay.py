@@ -34,6 +34,7 @@ class Relay:
                                                    slot=f"walcast_{database.name}", user=user, tls=tls)
         self._config_file = directory / f"config-{self.port}.yml"
         self._log_file = directory / f"relay-{self.port}.log"
+        self.wrapper: list[str] = []  # a command that runs the program, prlimit for instance
         self.process: subprocess.Popen[bytes] | None = None
         self.hand_over: int | None = None  # a descriptor that the process is started with, as systemd does it
 
@@ -59,7 +60,7 @@ class Relay:
         given = () if self.hand_over is None else (self.hand_over,)
         before = [] if self.hand_over is None else handing_over(self.hand_over)
         with open(self._log_file, "ab") as log:
-            self.process = subprocess.Popen([*before, "setpriv", "--pdeathsig=KILL", "--", str(RELAY), "-config",
+            self.process = subprocess.Popen([*before, "setpriv", "--pdeathsig=KILL", "--", *self.wrapper, str(RELAY), "-config",
                                              str(self.write_config())],
                                             stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=given,
                                             env={**os.environ, "STATE_DIRECTORY": str(state)})
@@ -166,6 +167,23 @@ class Relay:
     def metric(self, name: str, **labels: str) -> float:
         answer = self.http("/metrics", headers={"Authorization": f"Bearer {MANAGEMENT_TOKEN}"})
         return Metrics(answer.body).value(name, **labels)
+
+    # What it uses
+
+    def memory(self) -> int:
+        """Resident bytes."""
+        assert self.process is not None
+        status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii")
+        return int(status.partition("VmRSS:")[2].split()[0]) * 1024
+
+    def cpu_seconds(self) -> float:
+        assert self.process is not None
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def descriptors(self) -> set[int]:
+        assert self.process is not None
+        return {int(name) for name in os.listdir(f"/proc/{self.process.pid}/fd")}
 
     # Its clients
 

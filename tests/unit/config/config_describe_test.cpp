@@ -50,17 +50,18 @@ TEST_CASE("config check prints what is in force, and no secret") {
     CHECK_FALSE(contains(out, "hush"));
     CHECK(contains(out, "file     DIR/config.yml\n"));
     CHECK(contains(out, "cluster  zzzzz\nlisten   http://[::1]:8005\n"));
+    CHECK(contains(out,
+                   "* PostgreSQL.Connection             host='db' password='(set)' sslpassword='(set)'\n"));
     CHECK(
-        contains(out, "* PostgreSQL.Connection            host='db' password='(set)' sslpassword='(set)'\n"));
-    CHECK(contains(out, "* Services.Websocket.InternalURLs  https://ws.example:8005 at http://[::1]:8005\n"));
-    CHECK(contains(out, "* SystemRootToken                  (set)\n"));
-    CHECK(contains(out, "  ManagementToken                  (not set)\n"));
-    CHECK(contains(out, "* Users.AnonymousUserToken         (set)\n"));
-    CHECK(contains(out, "* TLS.Key                          (PEM text)\n"));
-    CHECK(contains(out, "* Walcast.FeedBytes                1000000000\n"));
-    CHECK(contains(out, "* Walcast.FeedAge                  1h30m\n"));
-    CHECK(contains(out, "  Walcast.Slot                     walcast\n"));
-    CHECK(contains(out, "  Walcast.RetentionBytes           256MiB\n"));
+        contains(out, "* Services.Websocket.InternalURLs   https://ws.example:8005 at http://[::1]:8005\n"));
+    CHECK(contains(out, "* SystemRootToken                   (set)\n"));
+    CHECK(contains(out, "  ManagementToken                   (not set)\n"));
+    CHECK(contains(out, "* Users.AnonymousUserToken          (set)\n"));
+    CHECK(contains(out, "* TLS.Key                           (PEM text)\n"));
+    CHECK(contains(out, "* Walcast.FeedBytes                 1000000000\n"));
+    CHECK(contains(out, "* Walcast.FeedAge                   1h30m\n"));
+    CHECK(contains(out, "  Walcast.Slot                      walcast\n"));
+    CHECK(contains(out, "  Walcast.RetentionBytes            256MiB\n"));
 }
 
 TEST_CASE("config check says in one line what is wrong and ends with EX_CONFIG") {
