@@ -12,6 +12,7 @@ POSTGRES_BIN = Path(os.environ.get("WALCAST_PG_BIN", "/usr/lib/postgresql/15/bin
 MIGRATIONS = ROOT / "migrations"
 SCHEMA = ROOT / "schema/arvados.sql"
 VECTORS = ROOT / "tests/vectors/v0-vectors.json"
+E2E = ROOT / "tests/e2e"
 OUTPUT = ROOT / "build/e2e"
 
 

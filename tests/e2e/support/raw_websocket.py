@@ -13,15 +13,15 @@ CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 class RawWebSocket:
     """An open WebSocket over a plain socket. Frames go out as told, right or wrong; incoming ones are split only."""
 
-    def __init__(self, port: int, target: str) -> None:
+    def __init__(self, port: int, target: str, headers: str = "") -> None:
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=10)
         self._buffer = b""
         key = base64.b64encode(os.urandom(16)).decode()
         self.socket.sendall(f"GET {target} HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                            f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode())
+                            f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n{headers}\r\n".encode())
         until("the answer to the upgrade", lambda: b"\r\n\r\n" in self._buffer or not self._receive(), every=0)
-        head, _, self._buffer = self._buffer.partition(b"\r\n\r\n")
-        assert head.startswith(b"HTTP/1.1 101"), f"no upgrade: {head[:200]!r}"
+        self.head, _, self._buffer = self._buffer.partition(b"\r\n\r\n")
+        assert self.head.startswith(b"HTTP/1.1 101"), f"no upgrade: {self.head[:200]!r}"
 
     def __enter__(self) -> "RawWebSocket":
         return self
