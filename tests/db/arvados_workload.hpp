@@ -9,10 +9,8 @@
 
 namespace walcast::testing {
 
-/// The kinds of statement that Arvados makes on the tables walcast follows, as scripts that several
-/// connections run in a loop, until destruction. By themselves they never fail: each worker has rows of its
-/// own, and whoever takes more than one lock takes materialized_permissions first, as Arvados does. So every
-/// failure is walcast's.
+/// Runs the scripts of arvados_scripts() in a loop on several connections, until destruction. By themselves
+/// they never fail, so every failure is walcast's.
 class arvados_workload {
   public:
     /// Connects as Arvados does, as the owner of the tables.
