@@ -128,8 +128,8 @@ class Postgres:
             connection.execute(sql)  # type: ignore[call-overload]
 
     def load(self, database: str, file: Path) -> None:
-        self._run(str(POSTGRES_BIN / "psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres",
-                  "-d", database, "-c", file.read_text(encoding="utf-8"))
+        """Runs the statements of a file. Not with psql, which not every distribution of PostgreSQL has."""
+        self.execute(file.read_text(encoding="utf-8"), database)
 
     def drop(self, database: str) -> None:
         """Drops a database, and the replication slots in it."""

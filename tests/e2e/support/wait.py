@@ -1,5 +1,6 @@
 """Waiting for something to become true, and free ports."""
 
+import random
 import socket
 import time
 from collections.abc import Callable
@@ -21,9 +22,16 @@ def until(what: str, probe: Callable[[], T | None], timeout: float = 10, every: 
 
 
 def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return int(s.getsockname()[1])
+    """Below those that the system gives to outgoing connections: what is stopped finds its port free when it comes back."""
+    while True:
+        port = random.randrange(10_000, 32_768)
+        with socket.socket() as s:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                s.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
 
 
 def listening(port: int) -> bool:
