@@ -39,5 +39,10 @@ case $suite in
         compile build server/walcast
         exec tests/e2e/run.sh --color=no
         ;;
+    oracle)
+        compile build server/walcast tests/db/arvados_statements
+        tests/oracle/run.sh test --color=no
+        exec tests/oracle/run.sh events --seconds 60
+        ;;
     asan) exec dev.d/asan.sh ;;
 esac

@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# break everything around the relay at random, and look whether every client has everything
+#
+# usage: ./dev oracle events [OPTION...]
+#
+#   --rounds N         so many rounds (50); a round takes a second or two, or as long as the clients need to be whole again
+#   --seconds T        rounds for so long instead, or up to N of them
+#   --seed S           what the rounds are drawn from (1): the same seed has the same faults and writers
+#   --first R          begin with round R of the seed instead of the first
+#   --same             repeat that round again and again
+#   --source SOURCE    slot (as it is), or listener
+#   --faults LIST      what may be broken, separated by commas; -KIND leaves one out; `all`, `none`
+#   --keep-going       do not end at the first violation
+#
+# Ends with a table of the faults, and with status 1 if a client lost an event, got one twice or in a wrong order, was
+# disconnected, or did not come back; then the relay's log and a trace of the round are in build/oracle. WALCAST_PG_BIN names
+# the programs of another PostgreSQL. The faults and the rules: tests/oracle/README.md.
+source "$(dirname -- "$0")/lib.sh"
+
+[[ ${1:-} == events ]] || bad_usage "events is all there is"
+install_packages build test
+configure build
+compile build server/walcast tests/db/arvados_statements >build/oracle-build.log 2>&1 ||
+    { tail -n 30 build/oracle-build.log >&2 && fail "the relay does not compile"; }
+exec tests/oracle/run.sh "$@"
