@@ -10,9 +10,10 @@ import time
 import pytest
 
 from conftest import RelayMaker
-from support.arvados import ArvadosDatabase
+from support.arvados import MANAGEMENT_TOKEN, ArvadosDatabase
 from support.crowd import Crowd
 from support.load import Writer
+from support.metrics import Metrics
 from support.relay import Relay
 from support.wait import until
 from support.witness import Witness
@@ -28,6 +29,10 @@ def roomy_relay(database: ArvadosDatabase, make_relay: RelayMaker) -> Relay:
     relay = make_relay(database, "slot")
     relay.cluster["Walcast"] |= {"MaxConnections": 30_000, "MaxSessionsPerUser": 0, "OutboxBytes": "256KiB"}
     return relay.start()
+
+
+def metric(relay: Relay, name: str) -> float:
+    return Metrics(relay.http("/metrics", headers={"Authorization": f"Bearer {MANAGEMENT_TOKEN}"}).body).value(name)
 
 
 @pytest.mark.timeout(300)
@@ -62,8 +67,10 @@ def test_a_thousand_that_do_not_read(roomy_relay: Relay, database: ArvadosDataba
                 witness.wait_for(300, timeout=60)
             beside = witness.p99(300)
             grown = roomy_relay.memory() - before
-            print(f"\n{count} clients that read {habit}: {grown / MIB:.1f} MiB after {len(writer.committed)} events; the witness'"
-                  f" p99 {alone * 1000:.1f} ms alone, {filling * 1000:.1f} ms while they fill, {beside * 1000:.1f} ms beside them")
+            behind = metric(roomy_relay, "arvados_ws_sinks_blocked")
+            print(f"\n{count} clients that read {habit}, {behind:.0f} of them behind: {grown / MIB:.1f} MiB after"
+                  f" {len(writer.committed)} events; the witness' p99 {alone * 1000:.1f} ms alone, {filling * 1000:.1f} ms while they fill, {beside * 1000:.1f} ms beside them")
+            assert behind >= count, "too few events to fill their queues: this run says nothing"
             assert grown < count * OUTBOX
             assert beside < 2 * alone + 0.05, f"p99 {alone * 1000:.1f} ms alone, {beside * 1000:.1f} ms beside them"
             time.sleep(1)

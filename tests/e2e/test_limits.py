@@ -207,7 +207,8 @@ def test_no_descriptor_at_all(database: ArvadosDatabase, make_relay: RelayMaker)
         assert relay.process is not None
         taken = relay.descriptors()
         limit = next(n for n in range(len(taken) + 1) if n not in taken)
-        _, hard = subprocess.run(["prlimit", f"--pid={relay.process.pid}", "--nofile", "--noheadings", "--raw", "--output=SOFT,HARD"],
+        _, hard = subprocess.run(["prlimit", f"--pid={relay.process.pid}", "--nofile", "--noheadings", "--raw",
+                                  "--output=SOFT,HARD"],
                                  capture_output=True, text=True, check=True).stdout.split()
         set_limit(relay, limit, hard)
         until("a newcomer to be told", lambda: answer_at_the_door(relay).startswith(b"HTTP/1.1 503"))

@@ -29,8 +29,8 @@ class Crowd:
     def __init__(self, relay: Relay, count: int, habit: str, timeout: float = 60) -> None:
         self.count = count
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "support.crowd", str(relay.port), f"/websocket?api_token={SYSTEM_ROOT_TOKEN}", str(count), habit],
-            cwd=E2E, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            [sys.executable, "-m", "support.crowd", str(relay.port), f"/websocket?api_token={SYSTEM_ROOT_TOKEN}", str(count),
+             habit], cwd=E2E, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         output = self._process.stdout
         assert output is not None
         ready, _, _ = select.select([output], [], [], timeout)
