@@ -193,8 +193,7 @@ asio::awaitable<void, executor> http_connection::serve(std::shared_ptr<outbox> b
                     return std::make_shared<v0_session>(home.hub_, out, token);
                 };
                 if (home.draining_)
-                    upgraded->refuse(request, close_code::service_restart, std::string(goodbye),
-                                     std::move(ended));
+                    upgraded->refuse(request, close_code::service_restart, goodbye, std::move(ended));
                 else if (decided.route == http_route::v0)
                     upgraded->accept(request, std::move(make_v0), std::move(ended));
                 else

@@ -42,6 +42,9 @@ void websocket_connection::accept(const request &upgrade, make_session make, std
         upgrade, [self = shared_from_this(), make = std::move(make)](boost::system::error_code error) {
             if (error)
                 return self->end();
+            self->open_ = true;
+            if (self->closing_)
+                return self->send_close();
             self->box_->no_deadline();
             self->session_ = make(*self);
             self->session_->start();
@@ -49,14 +52,10 @@ void websocket_connection::accept(const request &upgrade, make_session make, std
         });
 }
 
-void websocket_connection::refuse(const request &upgrade, close_code code, std::string reason,
+void websocket_connection::refuse(const request &upgrade, close_code code, std::string_view reason,
                                   std::function<void()> ended) {
-    ended_ = std::move(ended);
-    stream_.async_accept(upgrade, [self = shared_from_this(), code, reason = std::move(reason)](auto error) {
-        if (error)
-            return self->end();
-        self->close(code, reason);
-    });
+    close(code, reason);
+    accept(upgrade, nullptr, std::move(ended));
 }
 
 void websocket_connection::abandon() {
@@ -113,9 +112,16 @@ void websocket_connection::send_as(frame_kind kind, std::string_view prefix, con
 void websocket_connection::close(close_code code, std::string_view reason) {
     if (std::exchange(closing_, true))
         return;
-    websocket::close_reason why(static_cast<std::uint16_t>(code));
-    why.reason.assign(reason.data(), reason.size());
-    stream_.async_close(why, [self = shared_from_this()](boost::system::error_code) {
+    reason_.code = static_cast<std::uint16_t>(code);
+    reason_.reason.assign(reason.data(), reason.size());
+    // Beast forgets what else is under way when the handshake is done, so nothing may begin before that. (A
+    // Close that did ended the process, when SIGTERM came between the request for an upgrade and its answer.)
+    if (open_)
+        send_close();
+}
+
+void websocket_connection::send_close() {
+    stream_.async_close(reason_, [self = shared_from_this()](boost::system::error_code) {
         self->box_->abort();
         self->broken();
     });

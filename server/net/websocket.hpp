@@ -34,7 +34,8 @@ class websocket_connection : public output, public std::enable_shared_from_this<
     /// Answers the upgrade and goes on by itself. `ended` is called once, when nothing more will happen.
     void accept(const request &upgrade, make_session make, std::function<void()> ended);
     /// Answers the upgrade and closes at once.
-    void refuse(const request &upgrade, close_code code, std::string reason, std::function<void()> ended);
+    void refuse(const request &upgrade, close_code code, std::string_view reason,
+                std::function<void()> ended);
     /// Lets go of the session: what it refers to is about to end.
     void abandon();
     /// The outbox is broken: ends now if no read is pending that would find out.
@@ -52,6 +53,7 @@ class websocket_connection : public output, public std::enable_shared_from_this<
   private:
     void send_as(frame_kind kind, std::string_view prefix, const shared_frame &body);
     void received(boost::system::error_code error);
+    void send_close();
     void end();
 
     std::shared_ptr<outbox> box_;
@@ -61,7 +63,9 @@ class websocket_connection : public output, public std::enable_shared_from_this<
     std::function<void()> ended_;
     std::size_t outbox_bound_;
     bool busy_ = false; ///< a read is pending, or its message is being handled
+    bool open_ = false; ///< the handshake is done
     bool closing_ = false;
+    boost::beast::websocket::close_reason reason_; ///< once closing_, if it is us who close
     bool writable_requested_ = false;
 };
 

@@ -263,8 +263,8 @@ def test_disk_full_for_a_moment(small_disk: Any, relay: Relay, streams: Streams,
         client.subscribe()
         rows = fill_the_disk(streams, large)
         said = streams.source()
-        assert "takes nothing" in said["problem"] and said["streams"]["disk_full"] == 1, said
-        assert relay.metric("walcast_spill_waiting") == 1 and relay.metric("walcast_spill_disk_full") == 1
+        assert "takes nothing" in said["problem"] and said["streams"]["disk_full"] >= 1, said
+        assert relay.metric("walcast_spill_waiting") == 1 and relay.metric("walcast_spill_disk_full") >= 1
         between = own_database.log()
         small_disk()
         expect_events(client, [between])
