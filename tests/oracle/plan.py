@@ -59,6 +59,8 @@ def plan_round(seed: int, number: int, kinds: tuple[str, ...], source: str) -> R
 
 def _faults(chance: random.Random, kinds: tuple[str, ...]) -> tuple[Fault, ...]:
     chosen: list[Fault] = []
+    if not kinds:
+        return ()
     for _ in range(chance.choice([1, 1, 1, 2, 2, 3])):
         kind = chance.choice(kinds)
         group = GROUPS.get(kind, kind)
