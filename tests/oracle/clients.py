@@ -121,9 +121,10 @@ class Clients:
         if one.ids:
             request["last_log_id"] = one.ids[-1]
         client.send(request)
+        wide = one.habit.receive_buffer is None
         number = -1                     # of the last event on this connection; -1: the answer has not come
         while True:
-            for text in await client.texts(one.habit.receive_buffer or 1 << 16):
+            for text in await client.texts(1 << 16 if wide else one.habit.receive_buffer):
                 message = json.loads(text)
                 if number < 0:
                     if message != {"status": 200}:
@@ -137,6 +138,9 @@ class Clients:
                     if message["event_type"] == BEACON:
                         one.beacon = message["id"]
             if self.hurry:
+                if not wide:
+                    client.widen()
+                    wide = True
                 continue
             if one.habit.pause:
                 await asyncio.sleep(one.habit.pause)

@@ -87,4 +87,4 @@ def _piece(chance: random.Random, source: str) -> Piece:
     return Piece(tuple(rows), end, pause=round(chance.choice([0, 0, 0.01, 0.1]) * chance.random(), 4),
                  wait=round(0.12 * chance.random(), 4), choice=chance.randrange(12),
                  notify=source == "listener" or (not end.startswith("prepare") and chance.random() < 0.5),
-                 padding=chance.choice([0, 0, 10, 3000]))
+                 padding=chance.choice([0, 0, 10, 3000 if sum(count for count, _ in rows) < 600 else 0]))

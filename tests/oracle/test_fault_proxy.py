@@ -137,6 +137,13 @@ def test_drop_amid_a_message(proxy: FaultProxy, client: socket.socket) -> None:
     assert reset(client) or client.recv(1) == b""
 
 
+def test_a_drop_that_was_called_off_loses_nothing(proxy: FaultProxy, client: socket.socket) -> None:
+    proxy.drop_after(1500)
+    assert ask(client) == 1024
+    proxy.drop_after(None)
+    assert ask(client, 10) == 10_240
+
+
 def test_delay(proxy: FaultProxy, client: socket.socket) -> None:
     proxy.delay(0.1)
     began = time.monotonic()

@@ -204,13 +204,15 @@ class FaultProxy:
             if self._swallowing or (from_server and link.deaf):
                 link.spoilt = True
                 continue
+            ends = False
             if from_server and link.left is not None:
+                ends = link.left <= len(data)
                 data = data[:link.left]
                 link.left -= len(data)
             self.passed += len(data)
             sink.write(data)
             await sink.drain()
-            if from_server and link.left == 0:
+            if ends:
                 await asyncio.sleep(0.01)  # so that these bytes arrive before the reset, which would overtake them
                 link.cut()
                 return
