@@ -98,6 +98,14 @@ replication_fsm::action replication_fsm::result(const query_result &of) {
         state_ = state::made;
         return slot_made{};
     case state::committing:
+        state_ = state::keeping;
+        return send_query{fmt::format("SELECT pg_catalog.pg_copy_logical_replication_slot({}, {}, false)",
+                                      quote_literal(making_name()), quote_literal(settings_.slot))};
+    case state::keeping:
+        state_ = state::clearing;
+        return send_query{"DROP_REPLICATION_SLOT " + quote_identifier(making_name())};
+    case state::clearing:
+        return knows_failover() ? alter() : start();
     case state::altering:
         return start();
     case state::starting:
@@ -190,6 +198,7 @@ replication_fsm::action replication_fsm::inspected(const query_result &of) {
     const auto &row = of.rows[0];
     const auto &plugin = row[0], &database = row[1], &status = row[2];
     log_end_ = std::max(log_end_, parse_lsn(row[11].value_or("")).value_or(lsn{}));
+    process_ = row[8].value_or("");
     backend_ = fmt::format("{} since {}", row[8].value_or("?"), row[9].value_or("?"));
     if (row[5] && !row[5]->starts_with('-'))
         slot_keep_bytes_ = to_number<std::uint64_t>(*row[5]) << 20; // the setting counts megabytes
@@ -224,12 +233,7 @@ replication_fsm::action replication_fsm::inspected(const query_result &of) {
         return send_query{"DROP_REPLICATION_SLOT " + quote_identifier(settings_.slot)};
     }
     slot_found_ = true;
-    if (row[10] == "f") {
-        state_ = state::altering;
-        return send_query{
-            fmt::format("ALTER_REPLICATION_SLOT {} (FAILOVER true)", quote_identifier(settings_.slot))};
-    }
-    return start();
+    return row[10] == "f" ? alter() : start();
 }
 
 replication_fsm::action replication_fsm::in_use(const std::string &reader, const std::string &reader_began) {
@@ -255,9 +259,20 @@ replication_fsm::action replication_fsm::begin() {
 
 replication_fsm::action replication_fsm::create() {
     state_ = state::creating;
-    return send_query{fmt::format("CREATE_REPLICATION_SLOT {} LOGICAL pgoutput (SNAPSHOT 'use'{})",
-                                  quote_identifier(settings_.slot),
-                                  knows_failover() ? ", FAILOVER true" : "")};
+    return send_query{fmt::format("CREATE_REPLICATION_SLOT {} TEMPORARY LOGICAL pgoutput (SNAPSHOT 'use')",
+                                  quote_identifier(making_name()))};
+}
+
+std::string replication_fsm::making_name() const {
+    constexpr std::size_t longest = 63;
+    const auto end = "_" + process_;
+    return settings_.slot.substr(0, longest - end.size()) + end;
+}
+
+replication_fsm::action replication_fsm::alter() {
+    state_ = state::altering;
+    return send_query{
+        fmt::format("ALTER_REPLICATION_SLOT {} (FAILOVER true)", quote_identifier(settings_.slot))};
 }
 
 replication_fsm::action replication_fsm::start() {

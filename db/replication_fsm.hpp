@@ -63,7 +63,8 @@ struct replication_past {
 ///     connected → IDENTIFY_SYSTEM → look at the slot ─────────────────────────────→ START_REPLICATION →
 ///     streaming
 ///                                    │  ↑ (in use: end our own dead reader, or wait)      ↑
-///                                    └→ (drop it) → BEGIN → CREATE_REPLICATION_SLOT → slot_made → COMMIT
+///                                    └→ (drop it) → BEGIN → CREATE_REPLICATION_SLOT → slot_made → COMMIT →
+///                                    keep
 ///
 /// The caller sends each query and hands in its result; after `streaming` the connection is in CopyBoth mode
 /// and replication_message takes over. One instance per connection.
@@ -71,6 +72,10 @@ struct replication_past {
 /// A slot is made again when it is lost, and also when the log has gone back: a cluster that was restored, or
 /// a promoted standby that had not got everything, writes other transactions to positions that we have seen.
 /// They would be taken for those we know, and left out.
+///
+/// While it is made the slot is a temporary one with a name of this connection's. Only when the caller has
+/// read what it will not bring (slot_made), it is copied to the name that it is kept under: otherwise whoever
+/// came back after a crash in between would find a slot, and could not tell that something is missing.
 class replication_fsm {
   public:
     struct send_query {
@@ -128,6 +133,8 @@ class replication_fsm {
         creating,
         made,
         committing,
+        keeping,
+        clearing,
         altering,
         starting,
         streaming
@@ -140,6 +147,9 @@ class replication_fsm {
     [[nodiscard]] action in_use(const std::string &reader, const std::string &reader_began);
     [[nodiscard]] action begin();
     [[nodiscard]] action create();
+    [[nodiscard]] action alter();
+    /// Of the slot while it is made: nobody else has it, not even our own last connection if it lingers.
+    [[nodiscard]] std::string making_name() const;
     [[nodiscard]] action start();
     /// PostgreSQL 17 and later keep such a slot alive through a failover.
     [[nodiscard]] bool knows_failover() const { return server_version_ >= 170'000; }
@@ -150,6 +160,7 @@ class replication_fsm {
     int server_version_ = 0;
     std::string database_;
     std::string system_identifier_;
+    std::string process_; ///< the number in it
     std::string backend_;
     std::uint32_t timeline_ = 0;
     lsn log_end_;

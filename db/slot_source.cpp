@@ -37,6 +37,7 @@ constexpr auto last_stall_limit = 1h;
 /// How many of the events of an earlier process are read again, for clients that come back, if the slot has
 /// not kept them.
 constexpr std::size_t most_read_again = 20'000;
+constexpr std::size_t read_again_at_a_time = 100;
 /// The longest that the stream is left without a status update; wal_sender_timeout is a minute by default.
 constexpr auto confirm_interval = 5s;
 /// How often a position that somebody waits for is asked for: the log may not have been flushed that far.
@@ -300,22 +301,32 @@ slot_source::awaitable<void> slot_source::begin_new_slot(async_connection &conne
     const slot_catch_up::receiver to = [this](std::vector<transaction_ptr> rows) {
         return hand_over_rows(std::move(rows));
     };
-    const auto sent = std::exchange(sent_before_, {});
-    const auto skipped = sent.size() - std::min(sent.size(), most_read_again);
-    co_await reader.read_again(std::span(sent).subspan(skipped), to);
-    const auto missed = co_await reader.read_missed(to);
-    decoded_ = at;
+    // Piece by piece, so that a connection that breaks here is gone on from: the feed must not end in the
+    // middle.
+    if (sent_before_.size() > most_read_again)
+        sent_before_.erase(sent_before_.begin(),
+                           sent_before_.end() - static_cast<std::ptrdiff_t>(most_read_again));
+    while (!sent_before_.empty()) {
+        const auto some = std::min(sent_before_.size(), read_again_at_a_time);
+        co_await reader.read_again(std::span(sent_before_).first(some), to);
+        sent_before_.erase(sent_before_.begin(), sent_before_.begin() + static_cast<std::ptrdiff_t>(some));
+    }
+    caught_up_ = co_await reader.read_missed(to);
+}
+
+void slot_source::began_new_slot(const replication_fsm &dialogue) {
+    decoded_ = dialogue.slot_begin();
     emit(true);
     if (!dialogue.slot_lost().empty())
         log_.error(
             "the slot was lost: made a new one, and read what it would have brought from the table; "
             "changes without a row in logs are not among it",
-            {{"slot", options_.replication.slot}, {"because", dialogue.slot_lost()}, {"events", missed}});
+            {{"slot", options_.replication.slot}, {"because", dialogue.slot_lost()}, {"events", caught_up_}});
     else
-        log_.info("made the slot", {{"slot", options_.replication.slot}, {"events", missed}});
+        log_.info("made the slot", {{"slot", options_.replication.slot}, {"events", caught_up_}});
     const std::scoped_lock lock(status_mutex_);
     status_.slots_lost += !dialogue.slot_lost().empty();
-    status_.caught_up += missed;
+    status_.caught_up += caught_up_;
     status_.epoch = epoch_;
 }
 
@@ -333,6 +344,8 @@ slot_source::awaitable<void> slot_source::hand_over_rows(std::vector<transaction
 }
 
 void slot_source::began(const replication_fsm &dialogue) {
+    if (dialogue.slot_created())
+        began_new_slot(dialogue);
     sent_before_.clear(); // the slot has kept what matters
     standing_since_ = {};
     past_.system_identifier = dialogue.system_identifier();

@@ -69,6 +69,8 @@ class slot_source : public source {
     [[nodiscard]] awaitable<void> stand_by(const std::string &reader);
     [[nodiscard]] awaitable<void> begin_new_slot(async_connection &connection,
                                                  const replication_fsm &dialogue);
+    /// The new slot is kept, and what it will not bring is handed over.
+    void began_new_slot(const replication_fsm &dialogue);
     [[nodiscard]] awaitable<void> hand_over_rows(std::vector<transaction_ptr> rows);
     void began(const replication_fsm &dialogue);
     /// Returns when the stream has ended, with what to do next.
@@ -109,6 +111,7 @@ class slot_source : public source {
     replication_past past_;
     bool looked_at_past_ = false;
     std::chrono::steady_clock::time_point standing_since_; ///< by: somebody else has the slot
+    std::uint64_t caught_up_ = 0;                          ///< rows read for the newest slot
     std::uint64_t epoch_ = 0;                              ///< slots made again
     lsn decoded_;                                          ///< as far as handed over or about to be
     lsn ready_at_; ///< where the log ended when the process first looked

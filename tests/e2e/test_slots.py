@@ -1,5 +1,6 @@
 """The slot is lost, dropped, in use by another relay, or of a log that has gone back: nothing of it is lost."""
 
+import signal
 import time
 from typing import Any
 
@@ -85,6 +86,35 @@ def test_dropped_while_running(own_database: ArvadosDatabase, own_postgres: Post
     status = source_of(relay)
     assert status["slots_lost"] == 2 and status["epoch"] == 2 and status["caught_up"] >= 200, status
     assert "it was dropped" in relay.log_text()
+
+
+@pytest.mark.parametrize("killed", [False, True], ids=["connection lost", "relay killed"])
+def test_interrupted_while_the_slot_is_made_again(database: ArvadosDatabase, make_relay: RelayMaker, killed: bool) -> None:
+    """The slot is not there before its relay has read what it will not bring; whoever comes back begins again."""
+    relay = make_relay(database, "slot").start()
+    with relay.client() as client:
+        client.subscribe()
+        seen = database.log()
+        client.expect_ids([seen])
+        relay.signal(signal.SIGSTOP)
+        drop_slot(database)
+        missed = [database.log() for _ in range(20)]
+        database.connection.execute("alter table logs rename to hidden")  # reading what is missing fails
+        relay.signal(signal.SIGCONT)
+        until("the relay to fail", lambda: "reading what was missed" in relay.log_text(), 20)
+        if not killed:
+            database.connection.execute("alter table hidden rename to logs")
+            client.expect_ids(missed, timeout=20)
+            client.expect_ids([database.log()])
+            return
+    relay.kill()
+    database.connection.execute("alter table hidden rename to logs")
+    relay.start(wait=False)
+    relay.wait_listening()
+    with relay.client() as client:
+        client.subscribe(last_log_id=seen, timeout=20)
+        client.expect_ids(missed)
+        client.expect_ids([database.log()])
 
 
 def test_dropped_while_the_relay_is_down(database: ArvadosDatabase, make_relay: RelayMaker) -> None:

@@ -50,10 +50,11 @@ struct slot_row {
 const slot_row no_slot{.plugin = {}, .database = {}, .status = {}};
 const slot_row lost{.status = "lost"};
 
-line create(const std::string &more = "") {
-    return {"CREATE_REPLICATION_SLOT \"walcast\" LOGICAL pgoutput (SNAPSHOT 'use'" + more + ")",
-            rows({"walcast", "16/9", {}, "pgoutput"})};
-}
+const line create{R"(CREATE_REPLICATION_SLOT "walcast_77" TEMPORARY LOGICAL pgoutput (SNAPSHOT 'use'))",
+                  rows({"walcast_77", "16/9", {}, "pgoutput"})};
+const line keep{"SELECT pg_catalog.pg_copy_logical_replication_slot('walcast_77', 'walcast', false)",
+                rows({"(walcast,16/9)"})};
+const line clear{R"(DROP_REPLICATION_SLOT "walcast_77")", done()};
 const line begin{"BEGIN READ ONLY ISOLATION LEVEL REPEATABLE READ", done()};
 const line commit{"COMMIT", done()};
 const line drop{R"(DROP_REPLICATION_SLOT "walcast")", done()};
@@ -103,8 +104,9 @@ replication_past reader_at(lsn resume) {
 const auto before = reader_at(lsn{0x16'0000'0010});
 
 const std::vector<line> known_slot{identify, slot_row().asked(), start("16/10")};
-const std::vector<line> new_slot{identify, no_slot.asked(), begin, create(), commit, start("0/0")};
-const std::vector<line> lost_slot{identify, lost.asked(), drop, begin, create(), commit, start("0/0")};
+const std::vector<line> new_slot{identify, no_slot.asked(), begin, create, commit, keep, clear, start("0/0")};
+const std::vector<line> lost_slot{identify, lost.asked(), drop,  begin,       create,
+                                  commit,   keep,         clear, start("0/0")};
 
 } // namespace
 
@@ -138,6 +140,21 @@ TEST_CASE("a slot is made when there is none, and made again when it is lost") {
     CHECK(std::holds_alternative<replication_fsm::streaming>(again.last));
     CHECK(again.made);
     CHECK(again.machine.slot_lost().find("removed its WAL") != std::string::npos);
+}
+
+TEST_CASE("a slot is not kept before the caller has read what it will not bring") {
+    const auto made = play({identify, no_slot.asked(), begin, create}, before);
+    CHECK(std::holds_alternative<replication_fsm::slot_made>(made.last));
+
+    // However long its name is, that of the one being made is one too.
+    const std::string longest(63, 'x');
+    replication_fsm machine({.slot = longest, .publication = "walcast"}, {});
+    (void)machine.connected(version_15);
+    for (const auto &answer : {identify.answer, no_slot.asked().answer})
+        (void)machine.result(answer);
+    const auto next = machine.result(done());
+    CHECK(std::get<replication_fsm::send_query>(next).text.find('"' + std::string(60, 'x') + "_77\"") !=
+          std::string::npos);
 }
 
 TEST_CASE("a slot of a log that has gone back is made again: its positions are those of other changes") {
@@ -196,9 +213,10 @@ TEST_CASE("from PostgreSQL 17 on the slot lives through a failover") {
     const slot_row with{.failover = "t"};
     CHECK(std::holds_alternative<replication_fsm::streaming>(
         play({identify, with.asked(), start("16/10")}, before, SIZE_MAX, {}, version_17).last));
-    CHECK(play({identify, no_slot.asked(), begin, create(", FAILOVER true"), commit, start("0/0")}, {},
-               SIZE_MAX, {}, version_17)
-              .made);
+    CHECK(std::holds_alternative<replication_fsm::streaming>(
+        play({identify, no_slot.asked(), begin, create, commit, keep, clear, alter, start("0/0")}, {},
+             SIZE_MAX, {}, version_17)
+            .last));
 }
 
 TEST_CASE("every step may fail, and what is to be done depends on why") {
