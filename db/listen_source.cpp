@@ -139,13 +139,13 @@ void listen_source::report(std::string state, std::string problem) {
 void listen_source::run() {
     backoff patience(100ms, 10s);
     while (!stopping_) {
-        const auto began = std::chrono::steady_clock::now();
+        const auto before = last_;
         try {
             listen();
         } catch (const std::exception &error) {
             if (stopping_)
                 break;
-            if (std::chrono::steady_clock::now() - began > 30s)
+            if (last_ > before) // it got as far as to hand something over
                 patience.reset();
             const auto delay = patience.next();
             const auto problem = one_line(error.what());
@@ -215,7 +215,6 @@ bool listen_source::wait(int socket) {
 }
 
 void listen_source::begin(pqxx::connection_base &on) {
-    std::vector<std::int64_t> handed_over;
     try {
         const stall_guard::watch within(guard_, on.sock(), answer_limit);
         pqxx::read_transaction in(on);
@@ -223,14 +222,21 @@ void listen_source::begin(pqxx::connection_base &on) {
                                        " FROM pg_catalog.pg_control_system()")[0]
                                   .as<std::string>();
         in.commit();
-        handed_over = memory_.open(database);
+        if (auto handed_over = memory_.open(database); !handed_over.empty()) {
+            const auto skipped = handed_over.size() - std::min(handed_over.size(), refilled_ids);
+            refill_.assign(handed_over.begin() + static_cast<std::ptrdiff_t>(skipped), handed_over.end());
+        }
     } catch (const pqxx::sql_error &error) {
         log_.warning("the database cannot be told from others, so what was sent is not remembered",
                      {{"problem", one_line(error.what())}});
     }
-    const auto skipped = handed_over.size() - std::min(handed_over.size(), refilled_ids);
-    each_chunk({handed_over.begin() + static_cast<std::ptrdiff_t>(skipped), handed_over.end()},
-               [&](const std::vector<std::int64_t> &ids) { read_rows(on, ids); });
+    // A connection that breaks here is gone on from: a feed that ends in the middle looks as if all that it
+    // has were news.
+    while (!refill_.empty()) {
+        const auto end = refill_.begin() + std::min(fetch_rows, std::ssize(refill_));
+        read_rows(on, {refill_.begin(), end});
+        refill_.erase(refill_.begin(), end);
+    }
     scan(on, !memory_.begun());
 }
 

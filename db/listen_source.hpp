@@ -70,8 +70,9 @@ class listen_source : public source {
     int wake_fd_; ///< an eventfd
     stall_guard guard_;
     event_memory memory_;
-    bool ready_ = false; ///< the feed is refilled
-    lsn last_;           ///< the position given out last
+    std::vector<std::int64_t> refill_; ///< handed over by an earlier process, and not yet read again
+    bool ready_ = false;               ///< the feed is refilled
+    lsn last_;                         ///< the position given out last
     std::atomic<std::uint64_t> target_{0};
     std::atomic<bool> stopping_{false};
     std::thread thread_;

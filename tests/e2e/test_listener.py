@@ -4,6 +4,7 @@ import pytest
 
 from support.arvados import ArvadosDatabase, insert_log
 from support.client import difference
+from support.follower import Follower
 from support.load import Writer
 from support.relay import Relay
 from support.wait import until
@@ -35,6 +36,30 @@ def test_gap_free_under_load(relay: Relay, database: ArvadosDatabase, lanes: int
     assert sorted(got) == sorted(committed), difference(committed, got)
     if lanes == 1:
         assert got == committed, difference(committed, got)
+
+
+def test_interrupted_while_it_reads_again_what_it_had_sent(relay: Relay, database: ArvadosDatabase) -> None:
+    """A restarted relay that loses its connection in the middle of that goes on: clients come back to the order they know."""
+    with Writer(database, per_second=500, lanes=4) as writer:
+        with Follower(relay) as follower:
+            follower.wait_for(30)
+        writer.wait_for(100)
+        committed = writer.stop()
+    with relay.client() as client:  # so that the relay has sent them all
+        client.subscribe([["event_type", "in", ["e2e-last"]]])
+        client.expect_ids([database.log(event_type="e2e-last")])
+    relay.kill()
+    database.connection.execute("alter table logs rename properties to hidden")  # reading rows fails
+    before = relay.log_text().count("listening interrupted")
+    relay.start(wait=False)
+    until("the relay to fail", lambda: relay.log_text().count("listening interrupted") > before, 20)
+    database.connection.execute("alter table logs rename hidden to properties")
+    relay.wait_listening()
+    owed = committed[committed.index(follower.ids[-1]) + 1:]
+    with relay.client() as client:
+        client.subscribe(Writer.FILTER, last_log_id=follower.ids[-1], timeout=20)
+        client.expect_ids(owed)
+        client.expect_silence()
 
 
 def test_a_late_commit_with_a_low_id(relay: Relay, database: ArvadosDatabase) -> None:
