@@ -9,7 +9,7 @@
 #   --first R          begin with round R of the seed instead of the first
 #   --same             repeat that round again and again
 #   --source SOURCE    slot (as it is), or listener
-#   --faults LIST      what may be broken, separated by commas; -KIND leaves one out; `all`, `none`
+#   --faults=LIST      what may be broken, separated by commas; -KIND leaves one out; `none` (all)
 #   --keep-going       do not end at the first violation
 #
 # Ends with a table of the faults, and with status 1 if a client lost an event, got one twice or in a wrong order, was

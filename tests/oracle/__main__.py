@@ -13,10 +13,6 @@ from oracle.statements import Statements
 from oracle.world import World
 from support.paths import ROOT
 
-#: What is broken unless --faults says otherwise.
-USUAL = tuple(kind for kind in FAULTS if kind != "slot-drop")
-
-
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="./dev oracle events", add_help=False)
     parser.add_argument("what", choices=["events"])
@@ -25,7 +21,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--first", type=int, default=1)
     parser.add_argument("--same", action="store_true")
-    parser.add_argument("--faults", default=",".join(USUAL))
+    parser.add_argument("--faults", default="all")
     parser.add_argument("--source", choices=["slot", "listener"], default="slot")
     parser.add_argument("--keep-going", action="store_true")
     chosen = parser.parse_args()
@@ -35,10 +31,10 @@ def arguments() -> argparse.Namespace:
 
 
 def kinds_of(chosen: argparse.Namespace) -> tuple[str, ...]:
-    """--faults names kinds, `all`, or `none`; -KIND takes one away from the usual ones."""
+    """--faults names kinds, `all`, or `none`; -KIND takes one away from all."""
     names = [name for name in chosen.faults.split(",") if name]
-    kinds = FAULTS if "all" in names else () if "none" in names else \
-        USUAL if all(name.startswith("-") for name in names) else tuple(name for name in names if not name.startswith("-"))
+    kinds = () if "none" in names else FAULTS if "all" in names or all(name.startswith("-") for name in names) else \
+        tuple(name for name in names if not name.startswith("-"))
     kinds = tuple(kind for kind in kinds if f"-{kind}" not in names)
     unknown = {name.lstrip("-") for name in names} - set(FAULTS) - {"all", "none"}
     if unknown:
@@ -73,7 +69,7 @@ def main() -> int:
                 rounds.play(plan)
             except Violation as violation:
                 report.violations.append((number, str(violation)))
-                again = (f"./dev oracle events --source {chosen.source} --seed {chosen.seed} --faults {','.join(kinds) or 'none'}"
+                again = (f"./dev oracle events --source {chosen.source} --seed {chosen.seed} --faults={','.join(kinds) or 'none'}"
                          f" --first {number} --rounds 20 --same")
                 print(f"VIOLATION in round {number} of seed {chosen.seed}: {violation}\n"
                       f"faults: {plan.faults}\nthe relay's log and the trace: {directory}\nagain: {again}", flush=True)

@@ -15,6 +15,7 @@ from oracle.world import World
 from oracle.writers import Writer, finish_all
 
 CLEANED_ROUNDS = 40
+CHECKPOINT_ROUNDS = 4       # so that a crash is not followed by seconds of recovery, which would say nothing about the relay
 PATIENCE = 60.0     # seconds after the last fault, within which everybody must be whole
 
 
@@ -202,6 +203,8 @@ class Events:
     def _clean(self, last: int) -> None:
         """Rows that everybody has are deleted now and then, as Arvados does, so that a long run has the pace of a short one."""
         self._old.append(last)
+        if len(self._old) % CHECKPOINT_ROUNDS == 0:
+            self._world.connected().execute("checkpoint")
         if len(self._old) == CLEANED_ROUNDS:
             self._floor = self._old[CLEANED_ROUNDS // 2]
             self._world.connected().execute("delete from logs where id <= %s", [self._floor])

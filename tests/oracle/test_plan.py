@@ -1,14 +1,13 @@
 """Plans can be had again, and hold every kind of fault and of transaction."""
 
-from oracle.__main__ import USUAL
 from oracle.faults import ACTS
 from oracle.plan import FAULTS, GROUPS, plan_round
 
 
 def test_the_same_seed_gives_the_same_round() -> None:
-    assert plan_round(3, 17, USUAL, "slot") == plan_round(3, 17, USUAL, "slot")
-    assert plan_round(3, 17, USUAL, "slot") != plan_round(3, 18, USUAL, "slot")
-    assert plan_round(3, 17, USUAL, "slot") != plan_round(4, 17, USUAL, "slot")
+    assert plan_round(3, 17, FAULTS, "slot") == plan_round(3, 17, FAULTS, "slot")
+    assert plan_round(3, 17, FAULTS, "slot") != plan_round(3, 18, FAULTS, "slot")
+    assert plan_round(3, 17, FAULTS, "slot") != plan_round(4, 17, FAULTS, "slot")
 
 
 def test_every_fault_can_be_done_and_comes_up() -> None:
