@@ -3,6 +3,7 @@
 #include "server/protocol/utf8.hpp"
 #include "server/protocol/yaml_scalar.hpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <sstream>
 #include <unordered_map>
@@ -68,6 +69,9 @@ class json_writer : public YAML::EventHandler {
                   const std::string &text) override {
         before(anchor, node::scalar);
         if (tag == "tag:yaml.org,2002:binary" || tag == "!binary") {
+            // yaml-cpp 0.7 looks bytes beyond ASCII up far outside its table.
+            if (std::any_of(text.begin(), text.end(), [](char byte) { return byte < 0; }))
+                throw not_convertible();
             const auto bytes = YAML::DecodeBase64(text);
             append_json_string(out_, {reinterpret_cast<const char *>(bytes.data()), bytes.size()});
         } else {

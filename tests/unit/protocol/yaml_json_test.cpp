@@ -96,6 +96,7 @@ TEST_CASE("hostile YAML is bounded") {
     CHECK(converted(repeat("? ", 50'000)) == "nothing");
     CHECK(valid_json(converted("a: \"\xff\xfe\"")));
     CHECK(valid_json(converted("a: !!binary /w==")));
+    CHECK(converted("a: !!binary aGVs\xff\xffG8=") == "nothing");
     CHECK(converted("a: \0b"s) == "nothing");
     CHECK_FALSE(yaml_to_json("aaaaaaaaaaaaaaaaaaaa", 10));
 }
