@@ -31,7 +31,10 @@ bool has_token(const urls::url_view &url) {
 } // namespace
 
 watch_url parse_watch_url(std::string_view text, std::string_view token) {
-    const auto parsed = urls::parse_uri({text.data(), text.size()});
+    // Without `//` after the scheme Boost.URL 1.81 fails an assertion of its own where the path is empty.
+    const auto colon = text.find(':');
+    const bool has_authority = colon != text.npos && text.substr(colon).starts_with("://");
+    const auto parsed = urls::parse_uri({text.data(), has_authority ? text.size() : 0});
     if (!parsed)
         throw watch_error(without_query(text) +
                           " is no URL such as ws://host:8005/websocket or wss://host/websocket");
