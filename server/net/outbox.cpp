@@ -31,7 +31,7 @@ void outbox::push(std::string_view head, shared_frame body) {
         return;
     auto &added = queue_.emplace_back();
     added.head_size = static_cast<std::uint8_t>(std::min(head.size(), max_head));
-    std::memcpy(added.head.data(), head.data(), added.head_size);
+    head.copy(added.head.data(), added.head_size);
     added.body = std::move(body);
     queued_bytes_ += added.size();
 }
