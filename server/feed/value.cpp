@@ -138,6 +138,9 @@ std::optional<std::int64_t> to_unix_microseconds(const value &of) {
     if (since_2000 == std::numeric_limits<std::int64_t>::max() ||
         since_2000 == std::numeric_limits<std::int64_t>::min())
         return std::nullopt; // infinity, -infinity
+    // PostgreSQL's last days, in the year 294276, are beyond what can be counted from 1970.
+    if (since_2000 > std::numeric_limits<std::int64_t>::max() - postgres_epoch_unix_us)
+        return std::nullopt;
     return since_2000 + postgres_epoch_unix_us;
 }
 
@@ -181,7 +184,10 @@ std::optional<std::int64_t> parse_timestamp(std::string_view text) {
         seconds += *hour * 3600 + *minute * 60 + second - *offset;
         micros = *fraction;
     }
-    return seconds * 1'000'000 + micros;
+    constexpr std::int64_t per_second = 1'000'000;
+    if (seconds >= std::numeric_limits<std::int64_t>::max() / per_second)
+        return std::nullopt;
+    return seconds * per_second + micros;
 }
 
 } // namespace walcast

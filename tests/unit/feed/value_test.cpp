@@ -44,6 +44,10 @@ TEST_CASE("times in text and in binary") {
     CHECK(to_unix_microseconds(text("2000-02-29 00:00:00.1")) == 951'782'400'100'000);
     CHECK(to_unix_microseconds(binary("\0\0\0\0\0\0\0\1"s)) == postgres_epoch_unix_us + 1);
     CHECK_FALSE(to_unix_microseconds(binary("\x7f\xff\xff\xff\xff\xff\xff\xff"s)).has_value());
+    CHECK_FALSE(
+        to_unix_microseconds(binary("\x7f\xff\xff\x5b\xb3\xb2\x9f\xff"s)).has_value()); // the last one
+    CHECK_FALSE(to_unix_microseconds(text("294276-12-31 23:59:59.999999")).has_value());
+    CHECK(to_unix_microseconds(text("292276-12-31 23:59:59")).has_value());
     CHECK_FALSE(to_unix_microseconds(text("infinity")).has_value());
 }
 
