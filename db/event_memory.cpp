@@ -8,6 +8,11 @@
 
 namespace walcast {
 
+namespace {
+/// Rows of an earlier process that are worth reading again.
+constexpr std::size_t most_read_again = 20'000;
+} // namespace
+
 event_memory::event_memory(std::string file, logger &log)
     : file_(std::move(file))
     , log_(log) {}
@@ -31,6 +36,8 @@ std::vector<std::int64_t> event_memory::open(const std::string &database) {
     }
     for (const auto id : known)
         seen_.insert(id);
+    if (known.size() > most_read_again)
+        known.erase(known.begin(), known.end() - static_cast<std::ptrdiff_t>(most_read_again));
     return known;
 }
 
@@ -61,9 +68,15 @@ void event_memory::note_past(std::span<const std::int64_t> ids) {
     past_.forget(past_.greatest() - reach);
 }
 
-void event_memory::note(const transaction &handed_over) {
+void event_memory::note(std::span<const transaction_ptr> handed_over) {
     std::vector<std::int64_t> ids;
-    for (const auto &change : handed_over.changes()) {
+    for (const auto &one : handed_over)
+        collect(*one, ids);
+    note(ids);
+}
+
+void event_memory::collect(const transaction &from, std::vector<std::int64_t> &ids) {
+    for (const auto &change : from.changes()) {
         if (change.kind != change_kind::insert)
             continue;
         const auto &table = *change.table;
@@ -73,12 +86,11 @@ void event_memory::note(const transaction &handed_over) {
         }
         if (table.id() != logs_ || place_ < 0)
             continue;
-        const auto id = to_integer(handed_over.new_row(change)[place_],
-                                   table.columns()[static_cast<std::size_t>(place_)].type);
+        const auto id =
+            to_integer(from.new_row(change)[place_], table.columns()[static_cast<std::size_t>(place_)].type);
         if (id)
             ids.push_back(*id);
     }
-    note(ids);
 }
 
 } // namespace walcast

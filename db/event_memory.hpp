@@ -28,8 +28,9 @@ class event_memory {
     /// `file` may be empty: nothing outlives the process.
     event_memory(std::string file, logger &log);
 
-    /// Tells which database this is, by text that no other has. What the file knows of it is returned, in the
-    /// order that it was handed over; of another database everything is forgotten.
+    /// Tells which database this is, by text that no other has; of another database everything is forgotten.
+    /// Returns the newest of what the file knows, in the order that it was handed over: rows worth reading
+    /// again, for clients that come back. Once: later nothing.
     [[nodiscard]] std::vector<std::int64_t> open(const std::string &database);
 
     /// What is not in here was not handed over. False for a database that was never seen before: then note()
@@ -43,12 +44,14 @@ class event_memory {
     /// These are being handed over, or count as past. Before they are: then a kill in between repeats
     /// nothing.
     void note(std::span<const std::int64_t> ids);
-    /// The rows of `logs` that a transaction inserts.
-    void note(const transaction &handed_over);
+    /// The rows of `logs` that a batch inserts: one write for all of them.
+    void note(std::span<const transaction_ptr> handed_over);
     /// These were handed over by another relay, or are about to be by this one. Only this process remembers.
     void note_past(std::span<const std::int64_t> ids);
 
   private:
+    void collect(const transaction &from, std::vector<std::int64_t> &ids);
+
     std::string database_;
     id_log file_;
     id_set seen_; ///< those in the file

@@ -25,9 +25,8 @@ class id_log {
     id_log &operator=(const id_log &) = delete;
 
     /// Reads the newest `most` ids of this database, oldest first, and opens the file for append; nothing if
-    /// there is no file of this database yet. Throws
-    /// std::system_error, after which nothing is remembered. The file is begun anew now and then, so that it
-    /// never holds more than a few times `most`.
+    /// there is no file of this database yet. Throws std::system_error, after which nothing is remembered.
+    /// The file is begun anew now and then, so that it never holds more than a few times `most`.
     [[nodiscard]] std::optional<std::vector<std::int64_t>> open(const std::string &identity,
                                                                 std::size_t most);
     void append(std::span<const std::int64_t> ids);

@@ -24,9 +24,6 @@ using namespace std::chrono_literals;
 
 namespace {
 
-/// How many of the rows handed over before a restart are read again, to know their order for clients that
-/// come back.
-constexpr std::size_t refilled_ids = 20'000;
 /// Rows read at a time.
 constexpr std::ptrdiff_t fetch_rows = 200;
 /// A connection that nothing was heard of is asked whether it lives.
@@ -222,10 +219,8 @@ void listen_source::begin(pqxx::connection_base &on) {
                                        " FROM pg_catalog.pg_control_system()")[0]
                                   .as<std::string>();
         in.commit();
-        if (auto handed_over = memory_.open(database); !handed_over.empty()) {
-            const auto skipped = handed_over.size() - std::min(handed_over.size(), refilled_ids);
-            refill_.assign(handed_over.begin() + static_cast<std::ptrdiff_t>(skipped), handed_over.end());
-        }
+        if (auto handed_over = memory_.open(database); !handed_over.empty())
+            refill_ = std::move(handed_over);
     } catch (const pqxx::sql_error &error) {
         log_.warning("the database cannot be told from others, so what was sent is not remembered",
                      {{"problem", one_line(error.what())}});

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 #include <fmt/format.h>
+#include <span>
 #include <utility>
 
 namespace walcast {
@@ -46,13 +47,12 @@ slot_catch_up::awaitable<void> slot_catch_up::note_past() {
     memory_.begin();
 }
 
-slot_catch_up::awaitable<std::uint64_t> slot_catch_up::read_again(std::span<const std::int64_t> ids,
-                                                                  const receiver &to) {
+slot_catch_up::awaitable<std::uint64_t> slot_catch_up::read_rows(std::vector<std::int64_t> &ids,
+                                                                 const receiver &to) {
     std::uint64_t read = 0;
     while (!ids.empty()) {
-        const auto some = ids.subspan(0, std::min(ids.size(), rows_at_a_time));
-        ids = ids.subspan(some.size());
-        const auto list = array_literal(some);
+        const auto some = std::min(ids.size(), rows_at_a_time);
+        const auto list = array_literal(std::span(ids).first(some));
         const auto rows = co_await ask(fmt::format("SELECT {} FROM logs WHERE id = ANY ('{}'::bigint[])"
                                                    " ORDER BY array_position('{}'::bigint[], id)",
                                                    logs_columns, list, list));
@@ -61,6 +61,7 @@ slot_catch_up::awaitable<std::uint64_t> slot_catch_up::read_again(std::span<cons
             transactions.push_back(to_transaction(row, at_));
         read += transactions.size();
         co_await to(std::move(transactions));
+        ids.erase(ids.begin(), ids.begin() + static_cast<std::ptrdiff_t>(some));
     }
     co_return read;
 }
@@ -81,7 +82,7 @@ slot_catch_up::awaitable<std::uint64_t> slot_catch_up::read_missed(const receive
         if (ids.empty())
             co_return read;
         std::erase_if(ids, [this](std::int64_t id) { return memory_.contains(id); });
-        read += co_await read_again(ids, to);
+        read += co_await read_rows(ids, to);
     }
 }
 

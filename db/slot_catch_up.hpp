@@ -6,7 +6,6 @@
 
 #include <cstdint>
 #include <functional>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -40,8 +39,9 @@ class slot_catch_up {
     /// What is in the table is past, or comes by the slot: the first time with a database, for good;
     /// otherwise another relay may have been at work.
     [[nodiscard]] awaitable<void> note_past();
-    /// Rows handed over by an earlier process, in that order, as far as they still exist.
-    [[nodiscard]] awaitable<std::uint64_t> read_again(std::span<const std::int64_t> ids, const receiver &to);
+    /// Rows by id, in this order, as far as they still exist. What is handed over is taken out of `ids`, so
+    /// that a connection that breaks in between can be gone on from.
+    [[nodiscard]] awaitable<std::uint64_t> read_rows(std::vector<std::int64_t> &ids, const receiver &to);
     /// What was never handed over.
     [[nodiscard]] awaitable<std::uint64_t> read_missed(const receiver &to);
 

@@ -34,10 +34,6 @@ constexpr auto standby_after = 5s;
 /// time after each attempt, as the server may be working through something large that is not for us.
 constexpr auto first_stall_limit = 30s;
 constexpr auto last_stall_limit = 1h;
-/// How many of the events of an earlier process are read again, for clients that come back, if the slot has
-/// not kept them.
-constexpr std::size_t most_read_again = 20'000;
-constexpr std::size_t read_again_at_a_time = 100;
 /// The longest that the stream is left without a status update; wal_sender_timeout is a minute by default.
 constexpr auto confirm_interval = 5s;
 /// How often a position that somebody waits for is asked for: the log may not have been flushed that far.
@@ -301,16 +297,7 @@ slot_source::awaitable<void> slot_source::begin_new_slot(async_connection &conne
     const slot_catch_up::receiver to = [this](std::vector<transaction_ptr> rows) {
         return hand_over_rows(std::move(rows));
     };
-    // Piece by piece, so that a connection that breaks here is gone on from: the feed must not end in the
-    // middle.
-    if (sent_before_.size() > most_read_again)
-        sent_before_.erase(sent_before_.begin(),
-                           sent_before_.end() - static_cast<std::ptrdiff_t>(most_read_again));
-    while (!sent_before_.empty()) {
-        const auto some = std::min(sent_before_.size(), read_again_at_a_time);
-        co_await reader.read_again(std::span(sent_before_).first(some), to);
-        sent_before_.erase(sent_before_.begin(), sent_before_.begin() + static_cast<std::ptrdiff_t>(some));
-    }
+    co_await reader.read_rows(sent_before_, to);
     caught_up_ = co_await reader.read_missed(to);
 }
 
@@ -519,8 +506,7 @@ void slot_source::emit(bool always) {
     next.ready = ready_;
     // Remembered before it is handed over: killed in between, nothing is repeated, as it comes from the slot
     // again.
-    for (const auto &one : next.transactions)
-        memory_.note(*one);
+    memory_.note(next.transactions);
     std::uint64_t changes = 0, commits = 0;
     for (const auto &one : next.transactions) {
         changes += one->changes().size();

@@ -76,7 +76,7 @@ TEST_CASE("the rows of logs in a transaction are noted, and nothing else of it")
     builder.add(change_kind::remove, logs_relation());
     builder.add_old(value_kind::text, "3");
     builder.add_message("walcast", "{}");
-    memory.note(*builder.finish(lsn{11}));
+    memory.note(std::vector{builder.finish(lsn{11})});
     CHECK_FALSE(memory.contains(1));
     CHECK(memory.contains(2));
     CHECK_FALSE(memory.contains(3));
