@@ -56,6 +56,9 @@ class slot_source : public source {
     template <class T>
     using awaitable = async_connection::awaitable<T>;
 
+    /// How often a standby looks whether the slot is free.
+    static constexpr std::chrono::milliseconds standby_interval{300};
+
     [[nodiscard]] awaitable<void> run();
     /// One connection's life. Returns what to do next, or throws connection_error.
     [[nodiscard]] awaitable<replication_failure> converse();
