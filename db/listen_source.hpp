@@ -39,7 +39,6 @@ class listen_source : public source {
     [[nodiscard]] source_status status() const override;
     void resume() override { wake(); }
     void request_position(lsn target) override;
-    void expect_position(lsn) override {} // has no positions to compare: asks by itself whether it is alive
 
   private:
     void run();

@@ -48,7 +48,9 @@ class slot_source : public source {
     [[nodiscard]] source_status status() const override;
     void resume() override;
     void request_position(lsn target) override;
-    void expect_position(lsn log_end) override;
+    /// The log has reached this far, says another connection: a stream that does not get there within its
+    /// time has stalled, however alive its connection looks, and is begun anew. From any thread.
+    void expect_position(lsn log_end);
     /// New retention budgets.
     void retain(retention::limits bounds);
 

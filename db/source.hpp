@@ -61,9 +61,6 @@ class source {
     /// Asks for a batch, possibly empty, whose `decoded` is `target` or later, soon: everything that a query
     /// which began before this call could see has then been handed over.
     virtual void request_position(lsn target) = 0;
-    /// The log has reached this far, says another connection: a source that does not get there within its
-    /// time has stalled, however alive its connection looks, and connects anew.
-    virtual void expect_position(lsn log_end) = 0;
 };
 
 /// Full jitter: a delay of up to `floor` doubled for each failed attempt, at most `ceiling`, drawn uniformly,

@@ -113,13 +113,14 @@ void source_supervisor::choose() {
 
 void source_supervisor::watch() {
     std::unique_lock lock(mutex_);
-    while (!wake_.wait_for(lock, watch_interval, [this] { return stopping_; })) {
+    auto *const watched = slot();
+    while (watched && !wake_.wait_for(lock, watch_interval, [this] { return stopping_; })) {
         lock.unlock();
         queries_.submit_once(
-            [this](pqxx::connection_base &on) {
+            [watched](pqxx::connection_base &on) {
                 pqxx::read_transaction in(on);
                 const auto end = in.exec1("SELECT pg_catalog.pg_current_wal_flush_lsn()::text")[0];
-                expect_position(parse_lsn(end.as<std::string>()).value_or(lsn{}));
+                watched->expect_position(parse_lsn(end.as<std::string>()).value_or(lsn{}));
                 in.commit();
             },
             [](const std::string &) {}); // whoever needs an answer complains
@@ -156,16 +157,14 @@ void source_supervisor::request_position(lsn target) {
         source_->request_position(target);
 }
 
-void source_supervisor::expect_position(lsn log_end) {
-    const std::scoped_lock lock(mutex_);
-    if (source_)
-        source_->expect_position(log_end);
-}
-
 void source_supervisor::retain(std::size_t wal_bytes, std::chrono::milliseconds age) {
     const std::scoped_lock lock(mutex_);
-    if (auto *slot = dynamic_cast<slot_source *>(source_.get()))
-        slot->retain(limits_of(wal_bytes, age));
+    if (auto *const kept = slot())
+        kept->retain(limits_of(wal_bytes, age));
+}
+
+slot_source *source_supervisor::slot() const {
+    return dynamic_cast<slot_source *>(source_.get());
 }
 
 } // namespace walcast

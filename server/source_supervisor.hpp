@@ -14,10 +14,12 @@
 
 namespace walcast {
 
+class slot_source;
+
 /// Chooses the source, as soon as the database can be asked, and keeps it: the slot where it can be used,
 /// otherwise the listener with the reason. A database that is away, or is none of Arvados', is asked again
-/// and again. Then tells the source, through another connection than the source's own, how far the log has
-/// got: the end-to-end watchdog.
+/// and again. Then tells a slot source, through another connection than its own, how far the log has got: the
+/// end-to-end watchdog. (A listener has no positions to compare, and asks by itself whether it is alive.)
 class source_supervisor {
   public:
     source_supervisor(const config &settings, std::string connection, query_pool &queries, batch_sink sink,
@@ -33,12 +35,13 @@ class source_supervisor {
     [[nodiscard]] source_status status() const;
     void resume();
     void request_position(lsn target);
-    void expect_position(lsn log_end);
     void retain(std::size_t wal_bytes, std::chrono::milliseconds age);
 
   private:
     void choose();
     void watch();
+    /// The source, if it is a slot.
+    [[nodiscard]] slot_source *slot() const;
 
     config settings_;
     std::string connection_;
