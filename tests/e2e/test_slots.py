@@ -53,16 +53,13 @@ def slot_row(database: ArvadosDatabase, columns: str) -> tuple[Any, ...]:
 
 
 @pytest.mark.parametrize("commit_times", [False, True], ids=["no commit times", "commit times"])
-def test_dropped_while_running(own_database: ArvadosDatabase, own_postgres: Postgres, make_relay: RelayMaker,
-                               commit_times: bool) -> None:
+def test_dropped_while_running(own_database: ArvadosDatabase, make_relay: RelayMaker, commit_times: bool) -> None:
     """Clients stay connected and get what committed while there was no slot; in commit order, if that is known.
 
     An open transaction keeps the new slot from being made for a while, so that much commits meanwhile.
     """
     if commit_times:
-        own_postgres.set(track_commit_timestamp="on")
-        own_postgres.restart()
-        own_database.reconnect()
+        own_database.configure(track_commit_timestamp="on")
     relay = make_relay(own_database, "slot").start()
     with Writer(own_database, per_second=300, lanes=4) as writer, Follower(relay) as follower:
         follower.wait_for(30)
@@ -132,11 +129,9 @@ def test_dropped_while_the_relay_is_down(database: ArvadosDatabase, make_relay: 
     follower.assert_once_each(committed)
 
 
-def test_too_long_away(own_database: ArvadosDatabase, own_postgres: Postgres, make_relay: RelayMaker) -> None:
+def test_too_long_away(own_database: ArvadosDatabase, make_relay: RelayMaker) -> None:
     """max_slot_wal_keep_size is kept by PostgreSQL: the slot is lost, and made again with a word about it."""
-    own_postgres.set(max_slot_wal_keep_size="'16MB'")
-    own_postgres.restart()
-    own_database.reconnect()
+    own_database.configure(max_slot_wal_keep_size="'16MB'")
     relay = make_relay(own_database, "slot").start()
     with Writer(own_database, per_second=100, lanes=4) as writer, Follower(relay) as follower:
         follower.wait_for(30)
@@ -156,12 +151,9 @@ def test_too_long_away(own_database: ArvadosDatabase, own_postgres: Postgres, ma
     assert "removed its WAL" in relay.log_text()
 
 
-def test_half_of_what_the_server_keeps(own_database: ArvadosDatabase, own_postgres: Postgres,
-                                       make_relay: RelayMaker) -> None:
+def test_half_of_what_the_server_keeps(own_database: ArvadosDatabase, make_relay: RelayMaker) -> None:
     """The retention never uses more than half of max_slot_wal_keep_size, also after the configuration was read again."""
-    own_postgres.set(max_slot_wal_keep_size="'64MB'")
-    own_postgres.restart()
-    own_database.reconnect()
+    own_database.configure(max_slot_wal_keep_size="'64MB'")
     relay = make_relay(own_database, "slot")
     relay.cluster.setdefault("Walcast", {})["RetentionBytes"] = "1GiB"
     relay.start()
@@ -251,12 +243,9 @@ def test_log_that_has_gone_back(own_database: ArvadosDatabase, own_postgres: Pos
     assert source_of(relay)["epoch"] == 1
 
 
-def test_no_slot_while_a_prepared_transaction_is_open(own_database: ArvadosDatabase, own_postgres: Postgres,
-                                                      make_relay: RelayMaker) -> None:
+def test_no_slot_while_a_prepared_transaction_is_open(own_database: ArvadosDatabase, make_relay: RelayMaker) -> None:
     """PostgreSQL waits for it before it makes a slot; the relay says what it waits for and stops when it is told to."""
-    own_postgres.set(max_prepared_transactions="5")
-    own_postgres.restart()
-    own_database.reconnect()
+    own_database.configure(max_prepared_transactions="5")
     with own_database.connect() as connection:
         connection.execute("begin")
         connection.execute("create table some_table ()")

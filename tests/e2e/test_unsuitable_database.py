@@ -36,27 +36,21 @@ def assert_listening_because(relay: Relay, word: str) -> None:
     assert any(word in text for text in texts(status.json())), f"no reason with {word} in {status.body}"
 
 
-def test_listener_without_logical_wal(make_relay: RelayMaker, own_postgres: Postgres, own_database: ArvadosDatabase) -> None:
+def test_listener_without_logical_wal(make_relay: RelayMaker, own_database: ArvadosDatabase) -> None:
     """How a stock Arvados site starts: no installer sets wal_level."""
-    own_postgres.set(wal_level="replica")
-    own_postgres.restart()
-    own_database.reconnect()
+    own_database.configure(wal_level="replica")
     relay = make_relay(own_database, "auto").start(wait=False)
     relay.wait_listening()
     assert_listening_because(relay, "wal_level")
 
 
-def test_slot_without_logical_wal(make_relay: RelayMaker, own_postgres: Postgres, own_database: ArvadosDatabase) -> None:
+def test_slot_without_logical_wal(make_relay: RelayMaker, own_database: ArvadosDatabase) -> None:
     """The configuration insists on the slot: one clear line, and it keeps trying."""
-    own_postgres.set(wal_level="replica")
-    own_postgres.restart()
-    own_database.reconnect()
+    own_database.configure(wal_level="replica")
     relay = make_relay(own_database, "slot").start(wait=False)
     trouble(relay, "wal_level", "logical")
     assert relay.running()
-    own_postgres.set(wal_level="logical")
-    own_postgres.restart()
-    own_database.reconnect()
+    own_database.configure(wal_level="logical")
     relay.wait_live(timeout=30)
 
 

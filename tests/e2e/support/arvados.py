@@ -76,6 +76,12 @@ class ArvadosDatabase:
         self.connection.close()
         self.connection = self.connect()
 
+    def configure(self, **settings: str) -> None:
+        """Restarts the cluster with these settings in postgresql.conf."""
+        self.postgres.set(**settings)
+        self.postgres.restart()
+        self.reconnect()
+
     def log(self, **columns: Any) -> int:
         """One row of `logs` in a transaction of its own; see insert_log."""
         return insert_log(self.connection, **columns)
