@@ -57,8 +57,9 @@ std::optional<std::vector<std::int64_t>> id_log::open(const std::string &identit
         const auto count = (content.size() - header.size()) / sizeof(std::int64_t);
         const auto skipped = count > most ? count - most : 0;
         ids.resize(count - skipped);
-        std::memcpy(ids.data(), content.data() + header.size() + skipped * sizeof(std::int64_t),
-                    ids.size() * sizeof(std::int64_t));
+        if (!ids.empty()) // copying nothing to nowhere is not allowed
+            std::memcpy(ids.data(), content.data() + header.size() + skipped * sizeof(std::int64_t),
+                        ids.size() * sizeof(std::int64_t));
     }
     if (file_ >= 0)
         ::close(std::exchange(file_, -1));
