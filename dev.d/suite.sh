@@ -44,5 +44,6 @@ case $suite in
         tests/oracle/run.sh test --color=no
         exec tests/oracle/run.sh events --seconds 60
         ;;
+    pgmatrix) exec dev.d/pgmatrix.sh slice ;;
     asan) exec dev.d/asan.sh ;;
 esac

@@ -9,6 +9,7 @@
 #   bench    the parts of the load generators               db       C++ against a real PostgreSQL
 #   schema   the demo's tables, data and generator          e2e      the relay, with real clients and databases
 #   autobahn the Autobahn test suite, if there is Python 2.7 oracle   a minute of faults, see ./dev oracle
+#   pgmatrix a slice of e2e on PostgreSQL 16, 17, 18
 #   tidy     clang-tidy finds no fault                      asan     unit and db under ASan and UBSan
 #
 # All of them, in this order, without SUITE. (tidy begins when e2e does, which waits more than it works, and gives way to
@@ -16,7 +17,7 @@
 # hangs or cannot run counts as one that failed. What it wrote is in build/test/SUITE.log.
 source "$(dirname -- "$0")/lib.sh"
 
-all=(format scripts build headers link unit bench db schema autobahn e2e oracle tidy asan)
+all=(format scripts build headers link unit bench db schema autobahn e2e oracle pgmatrix tidy asan)
 declare -A limit=([build]=1800 [asan]=1800 [tidy]=1800) # seconds; a suite that hangs is ended
 declare -A pid=() start=()
 passed=0

@@ -44,12 +44,14 @@ class private_postgres {
     /// `arvados`, which may log in and nothing else.
     void create_database(const std::string &name);
 
-    /// What `pg_dump -s` prints, without its random \restrict lines.
+    /// What `pg_dump -s` prints, without its random \restrict lines; where there is no pg_dump beside the
+    /// server, what schema_description.sql reads from the catalogs.
     [[nodiscard]] std::string dump_schema(const std::string &database) const;
 
   private:
     void make_cluster();
     void load_template();
+    [[nodiscard]] std::string describe_schema(const std::string &database) const;
     [[nodiscard]] std::string binary(const std::string &name) const;
     [[nodiscard]] std::string log_tail() const;
     void await_end(int signal);
