@@ -31,6 +31,8 @@ constexpr const char *text_of(decode_error code) {
         return "streamed transaction without its beginning";
     case decode_error::too_many_changes:
         return "transaction has too many changes";
+    case decode_error::unknown_binary:
+        return "row has a value of a type whose binary form is not known";
     case decode_error::transaction_lost:
         return "the rest of a transaction did not come again";
     }

@@ -22,6 +22,7 @@ enum class decode_error {
     wrong_column_count,    ///< a row that does not fit the description of its table
     unknown_stream, ///< the continuation or the commit of a streamed transaction whose beginning did not come
     too_many_changes, ///< more than 2^32 - 1 changes in one transaction
+    unknown_binary,   ///< a value in the binary form of a type that only the database knows: ask for text
     transaction_lost, ///< a transaction handed on in part did not come again after a reconnect
 };
 

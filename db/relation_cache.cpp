@@ -1,5 +1,7 @@
 #include "db/relation_cache.hpp"
 
+#include "db/secret_columns.hpp"
+
 #include <utility>
 
 namespace walcast {
@@ -29,7 +31,8 @@ relation_ptr make_relation(const pgoutput::relation &message) {
     std::vector<column> columns;
     columns.reserve(message.column_count);
     message.for_each([&](const pgoutput::relation_column &said) {
-        columns.push_back({std::string(said.name), said.type, said.modifier, said.key});
+        columns.push_back(
+            {std::string(said.name), said.type, said.modifier, said.key, is_secret(message.name, said.name)});
     });
     return std::make_shared<relation>(message.oid, std::string(schema_of(message)), std::string(message.name),
                                       message.replica_identity, std::move(columns));

@@ -278,11 +278,12 @@ replication_fsm::action replication_fsm::alter() {
 replication_fsm::action replication_fsm::start() {
     state_ = state::starting;
     // publication_names is itself a list of identifiers within a literal.
-    return send_query{fmt::format(
-        "START_REPLICATION SLOT {} LOGICAL {} (proto_version '{}', publication_names {}, "
-        "messages 'true', binary 'true', streaming '{}')",
-        quote_identifier(settings_.slot), to_string(past_.resume), settings_.protocol_version,
-        quote_literal(quote_identifier(settings_.publication)), settings_.streaming ? "on" : "off")};
+    return send_query{
+        fmt::format("START_REPLICATION SLOT {} LOGICAL {} (proto_version '{}', publication_names {}, "
+                    "messages 'true', binary '{}', streaming '{}')",
+                    quote_identifier(settings_.slot), to_string(past_.resume), settings_.protocol_version,
+                    quote_literal(quote_identifier(settings_.publication)), settings_.binary,
+                    settings_.streaming ? "on" : "off")};
 }
 
 std::optional<replication_message> parse_replication_message(std::string_view bytes) {

@@ -22,6 +22,8 @@ struct replication_settings {
     /// sooner for those who wait for that commit, but what is already committed (a refill, a backlog) takes
     /// longer, as none of it can be handed on before its end has come: 300,000 rows took 1.2 times as long.
     bool streaming = false;
+    /// Values in their binary form, which costs us less to read than text.
+    bool binary = true;
     /// The slot cannot be read to its end: make it again. A slot decodes every change with the catalog of
     /// that time, so WAL that was written while there was no publication can never be read with one.
     bool remake_slot = false;

@@ -70,7 +70,7 @@ result<void> segment_writer::insert(const relation_ptr &table, const pgoutput::t
         return {};
     builder_.expect(row.size(), row.bytes());
     builder_.add(change_kind::insert, table);
-    put_new(row);
+    put_new(table, row);
     return {};
 }
 
@@ -89,7 +89,7 @@ result<void> segment_writer::update(const relation_ptr &table, const pgoutput::u
     builder_.add(change_kind::update, table);
     if (has_old)
         put_old(table, change.old_kind, change.old_row);
-    put_new(change.row);
+    put_new(table, change.row);
     return {};
 }
 
@@ -127,7 +127,17 @@ result<void> segment_writer::message(std::string_view prefix, std::string_view c
     return {};
 }
 
-void segment_writer::put_new(const pgoutput::tuple_view &row) {
+void segment_writer::put_new(const relation_ptr &table, const pgoutput::tuple_view &row) {
+    if (table->has_secrets()) {
+        auto column = table->columns().begin();
+        row.for_each([&](value_kind kind, std::string_view bytes) {
+            if ((column++)->secret)
+                builder_.add_new(value_kind::absent);
+            else
+                builder_.add_new(kind, bytes);
+        });
+        return;
+    }
     row.for_each([this](value_kind kind, std::string_view bytes) { builder_.add_new(kind, bytes); });
 }
 
@@ -137,7 +147,7 @@ void segment_writer::put_old(const relation_ptr &table, pgoutput::old_tuple kind
     const bool key_only = kind == pgoutput::old_tuple::key;
     auto column = table->columns().begin();
     row.for_each([&](value_kind value, std::string_view bytes) {
-        if (key_only && !column->key)
+        if ((key_only && !column->key) || column->secret)
             builder_.add_old(value_kind::absent);
         else
             builder_.add_old(value, bytes);

@@ -52,7 +52,7 @@ class segment_writer {
     enum class verdict : std::uint8_t { store, leave_out };
 
     [[nodiscard]] boost::system::result<verdict> next_change();
-    void put_new(const pgoutput::tuple_view &row);
+    void put_new(const relation_ptr &table, const pgoutput::tuple_view &row);
     void put_old(const relation_ptr &table, pgoutput::old_tuple kind, const pgoutput::tuple_view &row);
     void emit(transaction_ptr segment);
 

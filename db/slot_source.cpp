@@ -311,6 +311,8 @@ slot_source::awaitable<void> slot_source::consume(async_connection &connection, 
         if (std::chrono::steady_clock::now() - confirmed_at_ >= confirm_interval)
             co_await confirm(connection);
     }
+    if (!outcome && outcome.error() == decode_error::unknown_binary)
+        options_.replication.binary = false; // for good: the next connection gets text and goes on from here
     if (!outcome)
         throw connection_error("the replication stream cannot be understood: " + outcome.error().message());
     decoded_ = std::max(decoded_, assembler_.decoded());

@@ -6,6 +6,22 @@
 
 namespace walcast {
 
+namespace {
+/// Whether every value of the row is in a form that readers understand. A table's columns may be given any
+/// type at any time; what the server sends of one that it made itself is binary only for those who know it.
+bool readable(const relation &table, const pgoutput::tuple_view &row) {
+    if (table.binary_known() || row.size() != table.columns().size())
+        return true; // the latter is for the writer to refuse
+    bool all = true;
+    auto column = table.columns().begin();
+    row.for_each([&](value_kind kind, std::string_view) {
+        all = all && (kind != value_kind::binary || pg_type::binary_known(column->type));
+        ++column;
+    });
+    return all;
+}
+} // namespace
+
 transaction_assembler::transaction_assembler(assembler_options options, segment_writer::sink to)
     : options_(std::move(options))
     , decoder_(options_.protocol)
@@ -58,6 +74,8 @@ transaction_assembler::outcome transaction_assembler::write(const pgoutput::inse
     const auto &table = tables.find(read.oid);
     if (!table)
         return decode_error::unknown_relation;
+    if (options_.only_known_binary && !readable(*table, read.row))
+        return decode_error::unknown_binary;
     return writer_.insert(table, read.row);
 }
 
@@ -66,6 +84,8 @@ transaction_assembler::outcome transaction_assembler::write(const pgoutput::upda
     const auto &table = tables.find(read.oid);
     if (!table)
         return decode_error::unknown_relation;
+    if (options_.only_known_binary && !(readable(*table, read.row) && readable(*table, read.old_row)))
+        return decode_error::unknown_binary;
     return writer_.update(table, read);
 }
 
@@ -74,6 +94,8 @@ transaction_assembler::outcome transaction_assembler::write(const pgoutput::remo
     const auto &table = tables.find(read.oid);
     if (!table)
         return decode_error::unknown_relation;
+    if (options_.only_known_binary && !readable(*table, read.old_row))
+        return decode_error::unknown_binary;
     return writer_.remove(table, read);
 }
 

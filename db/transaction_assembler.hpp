@@ -25,6 +25,8 @@ struct assembler_options {
     std::string spill_directory = "/var/tmp";
     /// Logical messages with another prefix are somebody else's.
     std::string message_prefix = "walcast";
+    /// Refuse values in the binary form of types that only the database knows (decode_error::unknown_binary).
+    bool only_known_binary = true;
 };
 
 struct assembler_counts {

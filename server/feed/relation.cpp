@@ -1,5 +1,6 @@
 #include "server/feed/relation.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <utility>
 
@@ -19,7 +20,11 @@ relation::relation(std::uint32_t oid, std::string schema, std::string name, char
     , schema_(std::move(schema))
     , name_(std::move(name))
     , replica_identity_(replica_identity)
-    , columns_(std::move(columns)) {}
+    , columns_(std::move(columns))
+    , has_secrets_(
+          std::any_of(columns_.begin(), columns_.end(), [](const column &one) { return one.secret; }))
+    , binary_known_(std::all_of(columns_.begin(), columns_.end(),
+                                [](const column &one) { return pg_type::binary_known(one.type); })) {}
 
 int relation::find(std::string_view column_name) const {
     for (std::size_t at = 0; at < columns_.size(); ++at)

@@ -22,13 +22,36 @@ inline constexpr std::uint32_t varchar = 1043;
 inline constexpr std::uint32_t timestamp = 1114;
 inline constexpr std::uint32_t timestamptz = 1184;
 inline constexpr std::uint32_t jsonb = 3802;
+
+/// Whether the binary form of a type is known. It is not for the types that a database makes itself: domains,
+/// enums, what extensions bring.
+[[nodiscard]] constexpr bool binary_known(std::uint32_t type) {
+    switch (type) {
+    case boolean:
+    case int8:
+    case int2:
+    case int4:
+    case text:
+    case json:
+    case float4:
+    case float8:
+    case varchar:
+    case timestamp:
+    case timestamptz:
+    case jsonb:
+        return true;
+    default:
+        return false;
+    }
+}
 } // namespace pg_type
 
 struct column {
     std::string name;
     std::uint32_t type = pg_type::text;
     std::int32_t modifier = -1;
-    bool key = false; ///< part of the replica identity
+    bool key = false;    ///< part of the replica identity
+    bool secret = false; ///< its values never enter a transaction: they are `absent`
 
     bool operator==(const column &) const = default;
 };
@@ -51,6 +74,10 @@ class relation {
     [[nodiscard]] const std::vector<column> &columns() const { return columns_; }
     /// The column's place, or -1.
     [[nodiscard]] int find(std::string_view column_name) const;
+    /// Whether any column is secret.
+    [[nodiscard]] bool has_secrets() const { return has_secrets_; }
+    /// Whether pg_type::binary_known holds for all columns.
+    [[nodiscard]] bool binary_known() const { return binary_known_; }
 
   private:
     std::uint64_t id_;
@@ -59,6 +86,8 @@ class relation {
     std::string name_;
     char replica_identity_;
     std::vector<column> columns_;
+    bool has_secrets_;
+    bool binary_known_;
 };
 
 using relation_ptr = std::shared_ptr<const relation>;

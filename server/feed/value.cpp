@@ -97,8 +97,13 @@ std::optional<std::int64_t> take_fraction(std::string_view &text) {
 
 std::optional<std::int64_t> to_integer(const value &of, std::uint32_t type) {
     if (of.kind == value_kind::binary) {
-        const std::size_t width = type == pg_type::int2 ? 2 : type == pg_type::int4 ? 4 : 8;
-        return of.bytes.size() == width ? big_endian(of.bytes) : std::nullopt;
+        if (type == pg_type::text || type == pg_type::varchar)
+            return to_integer({value_kind::text, of.bytes}, type);
+        const std::size_t width = type == pg_type::int2   ? 2
+                                  : type == pg_type::int4 ? 4
+                                  : type == pg_type::int8 ? 8
+                                                          : 0;
+        return width != 0 && of.bytes.size() == width ? big_endian(of.bytes) : std::nullopt;
     }
     if (of.kind != value_kind::text)
         return std::nullopt;
@@ -126,13 +131,18 @@ std::optional<std::string_view> to_text(const value &of, std::uint32_t type) {
             return std::nullopt;
         return of.bytes.substr(1);
     }
+    if (of.kind == value_kind::binary && type != pg_type::text && type != pg_type::varchar &&
+        type != pg_type::json)
+        return std::nullopt;
     return of.bytes;
 }
 
-std::optional<std::int64_t> to_unix_microseconds(const value &of) {
-    if (of.kind == value_kind::text)
+std::optional<std::int64_t> to_unix_microseconds(const value &of, std::uint32_t type) {
+    const bool words = type == pg_type::text || type == pg_type::varchar; // their binary form is the text
+    if (of.kind == value_kind::text || (of.kind == value_kind::binary && words))
         return parse_timestamp(of.bytes);
-    if (of.kind != value_kind::binary || of.bytes.size() != 8)
+    if (of.kind != value_kind::binary || of.bytes.size() != 8 ||
+        (type != pg_type::timestamp && type != pg_type::timestamptz))
         return std::nullopt;
     const auto since_2000 = *big_endian(of.bytes);
     if (since_2000 == std::numeric_limits<std::int64_t>::max() ||

@@ -24,16 +24,17 @@ struct value {
 };
 
 /// The readers below take the column's type (`pg_type`), understand both forms, and return nothing for a
-/// value that is not present or does not parse.
+/// value that is not present or does not parse, or whose binary form is that of another kind of type: a
+/// column may change its type at any time, and eight bytes can be a number, a time or a word.
 
-/// int2, int4, int8.
+/// int2, int4, int8, and text of any type that is a number.
 [[nodiscard]] std::optional<std::int64_t> to_integer(const value &of, std::uint32_t type);
 /// boolean.
 [[nodiscard]] std::optional<bool> to_boolean(const value &of);
 /// text, varchar, json, jsonb: the characters (jsonb's binary form has a version byte before them).
 [[nodiscard]] std::optional<std::string_view> to_text(const value &of, std::uint32_t type);
 /// timestamp, timestamptz: microseconds since 1970-01-01 UTC. Infinity is nothing.
-[[nodiscard]] std::optional<std::int64_t> to_unix_microseconds(const value &of);
+[[nodiscard]] std::optional<std::int64_t> to_unix_microseconds(const value &of, std::uint32_t type);
 
 /// PostgreSQL counts microseconds from 2000-01-01; this is the distance to 1970-01-01.
 inline constexpr std::int64_t postgres_epoch_unix_us = 946'684'800'000'000;

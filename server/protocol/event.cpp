@@ -1,5 +1,6 @@
 #include "server/protocol/event.hpp"
 
+#include <algorithm>
 #include <optional>
 
 namespace walcast {
@@ -14,10 +15,14 @@ constexpr std::int64_t last_writable = 253'402'300'799'999'999;  // 9999-12-31T2
 /// fill the memory.
 constexpr std::size_t most_known = 1024;
 
+std::uint32_t type_at(int place, const relation &table) {
+    return place < 0 ? 0 : table.columns()[static_cast<std::size_t>(place)].type;
+}
+
 std::optional<std::string_view> text_at(const row &from, int place, const relation &table) {
     if (place < 0)
         return std::nullopt;
-    return to_text(from[place], table.columns()[static_cast<std::size_t>(place)].type);
+    return to_text(from[place], type_at(place, table));
 }
 
 } // namespace
@@ -28,6 +33,8 @@ std::string_view to_string(event_problem problem) {
         return "none";
     case event_problem::not_an_event:
         return "not_an_event";
+    case event_problem::no_column:
+        return "no_column";
     case event_problem::no_id:
         return "no_id";
     case event_problem::no_uuid:
@@ -57,6 +64,10 @@ const event_reader::places &event_reader::find(const relation &table) {
         at.event_at = table.find("event_at");
         at.created_at = table.find("created_at");
         at.properties = table.find("properties");
+        // A null is sent as empty, but a column that is gone is not a null: whoever filters by it, or may see
+        // an object because of its owner, would be told what is not so.
+        at.whole = std::min({at.id, at.uuid, at.object_uuid, at.object_owner_uuid, at.event_type, at.event_at,
+                             at.properties}) >= 0;
     }
     last_ = table.id();
     last_places_ = &at;
@@ -70,11 +81,11 @@ event_problem event_reader::read(const transaction &of, const change &in, event 
     const auto &at = find(table);
     if (!at.is_logs)
         return event_problem::not_an_event;
+    if (!at.whole)
+        return event_problem::no_column;
 
     const auto values = of.new_row(in);
-    const auto id = at.id < 0
-                        ? std::nullopt
-                        : to_integer(values[at.id], table.columns()[static_cast<std::size_t>(at.id)].type);
+    const auto id = to_integer(values[at.id], type_at(at.id, table));
     if (!id)
         return event_problem::no_id;
     const auto uuid = text_at(values, at.uuid, table);
@@ -83,17 +94,22 @@ event_problem event_reader::read(const transaction &of, const change &in, event 
     const auto object_uuid = text_at(values, at.object_uuid, table);
     if (!object_uuid)
         return event_problem::no_object_uuid;
-    const auto event_at = to_unix_microseconds(values[at.event_at]);
+    const auto event_at = to_unix_microseconds(values[at.event_at], type_at(at.event_at, table));
     if (!event_at || *event_at < first_writable || *event_at > last_writable)
         return event_problem::no_event_at;
 
     into.id = log_id{*id};
     into.uuid = *uuid;
     into.object_uuid = *object_uuid;
+    // What is there and yet no text, as after a change of its type, is as good as missing.
+    for (const auto place : {at.object_owner_uuid, at.event_type, at.properties})
+        if (values[place].present() && !text_at(values, place, table))
+            return event_problem::no_column;
     into.object_owner_uuid = text_at(values, at.object_owner_uuid, table).value_or("");
     into.event_type = text_at(values, at.event_type, table).value_or("");
     into.event_at = *event_at;
-    into.created_at = to_unix_microseconds(values[at.created_at]).value_or(*event_at);
+    into.created_at =
+        to_unix_microseconds(values[at.created_at], type_at(at.created_at, table)).value_or(*event_at);
     into.properties = text_at(values, at.properties, table).value_or("");
     return event_problem::none;
 }

@@ -25,6 +25,7 @@ struct event {
 enum class event_problem : std::uint8_t {
     none,           ///< it can
     not_an_event,   ///< not an insert into a table `logs`: no reason to count it
+    no_column,      ///< the table lacks a column, or has it in a type that is no text
     no_id,          ///< the row has no readable `id`
     no_uuid,        ///< null uuid
     no_object_uuid, ///< null object_uuid
@@ -44,6 +45,7 @@ class event_reader {
   private:
     struct places {
         bool is_logs = false;
+        bool whole = false; ///< all columns but created_at are there
         int id = -1, uuid = -1, object_uuid = -1, object_owner_uuid = -1, event_type = -1, event_at = -1,
             created_at = -1, properties = -1;
     };

@@ -1,3 +1,4 @@
+#include "db/decode_error.hpp"
 #include "tests/unit/db/assembler_fixture.hpp"
 #include "tests/unit/db/recorded_postgresql_15.hpp"
 
@@ -40,7 +41,12 @@ lines changes_of(lines all) {
 /// (20); savepoint s; insert into t(id) values (21); rollback to s;
 ///     insert into t(id) values (22); commit;
 /// begin; insert into f values (30,'x'); prepare transaction 'g1'; commit prepared 'g1';
-TEST_CASE_FIXTURE(assembler_fixture, "what PostgreSQL 15 sent is read as what was done") {
+struct recording_fixture : assembler_fixture {
+    recording_fixture()
+        : assembler_fixture({.only_known_binary = false}) {} // there is an enum in it
+};
+
+TEST_CASE_FIXTURE(recording_fixture, "what PostgreSQL 15 sent is read as what was done") {
     for (const auto *each : recorded_postgresql_15)
         send({from_hex(each)});
     const auto t = [](std::uint32_t id) { return "t " + number(id, 8); };
@@ -65,4 +71,25 @@ TEST_CASE_FIXTURE(assembler_fixture, "what PostgreSQL 15 sent is read as what wa
     CHECK(assembler.counts().non_transactional_messages == 1);
     CHECK(assembler.counts().foreign_messages == 1);
     CHECK(assembler.empty_transactions() == 1);
+}
+
+TEST_CASE_FIXTURE(assembler_fixture, "the binary form of a type of the database's own is refused") {
+    for (const auto *each : recorded_postgresql_15)
+        if (const auto error = try_send(from_hex(each))) {
+            CHECK(error == decode_error::unknown_binary);
+            CHECK(taken().empty());
+            return;
+        }
+    FAIL("the enum was taken for what it is not");
+}
+
+TEST_CASE_FIXTURE(assembler_fixture, "secrets that the server sends are dropped") {
+    send({pgout::begin(9, 100),
+          pgout::describe({}, 7, "containers", {{"id", true}, {"runtime_token"}, {"state"}}, 'f'),
+          pgout::insert({}, 7, {"1", "s3cret", "Queued"}),
+          pgout::update({}, 7, 'O', {"1", "s3cret", "Queued"}, {"1", "s3cret2", "Running"}),
+          pgout::remove({}, 7, 'O', {"1", "s3cret2", "Running"}), pgout::commit(100, 120)});
+    CHECK(changes_of(taken()) == lines{"0 insert containers 1,.,Queued",
+                                       "1 update containers 1,.,Running|1,.,Queued",
+                                       "2 delete containers |1,.,Running", "end"});
 }

@@ -39,16 +39,31 @@ TEST_CASE("integers in text and in binary of each width") {
 }
 
 TEST_CASE("times in text and in binary") {
-    CHECK(to_unix_microseconds(text("1970-01-01 00:00:00")) == 0);
-    CHECK(to_unix_microseconds(text("2026-01-02 03:04:05.678901")) == 1'767'323'045'678'901);
-    CHECK(to_unix_microseconds(text("2000-02-29 00:00:00.1")) == 951'782'400'100'000);
-    CHECK(to_unix_microseconds(binary("\0\0\0\0\0\0\0\1"s)) == postgres_epoch_unix_us + 1);
-    CHECK_FALSE(to_unix_microseconds(binary("\x7f\xff\xff\xff\xff\xff\xff\xff"s)).has_value());
+    CHECK(to_unix_microseconds(text("1970-01-01 00:00:00"), pg_type::timestamp) == 0);
+    CHECK(to_unix_microseconds(text("2026-01-02 03:04:05.678901"), pg_type::timestamp) ==
+          1'767'323'045'678'901);
+    CHECK(to_unix_microseconds(text("2000-02-29 00:00:00.1"), pg_type::timestamp) == 951'782'400'100'000);
+    CHECK(to_unix_microseconds(binary("\0\0\0\0\0\0\0\1"s), pg_type::timestamp) ==
+          postgres_epoch_unix_us + 1);
     CHECK_FALSE(
-        to_unix_microseconds(binary("\x7f\xff\xff\x5b\xb3\xb2\x9f\xff"s)).has_value()); // the last one
-    CHECK_FALSE(to_unix_microseconds(text("294276-12-31 23:59:59.999999")).has_value());
-    CHECK(to_unix_microseconds(text("292276-12-31 23:59:59")).has_value());
-    CHECK_FALSE(to_unix_microseconds(text("infinity")).has_value());
+        to_unix_microseconds(binary("\x7f\xff\xff\xff\xff\xff\xff\xff"s), pg_type::timestamp).has_value());
+    CHECK_FALSE(to_unix_microseconds(binary("\x7f\xff\xff\x5b\xb3\xb2\x9f\xff"s), pg_type::timestamp)
+                    .has_value()); // the last one
+    CHECK_FALSE(to_unix_microseconds(text("294276-12-31 23:59:59.999999"), pg_type::timestamp).has_value());
+    CHECK(to_unix_microseconds(text("292276-12-31 23:59:59"), pg_type::timestamp).has_value());
+    CHECK_FALSE(to_unix_microseconds(text("infinity"), pg_type::timestamp).has_value());
+}
+
+TEST_CASE("the binary form of another type is nothing, however many bytes it has") {
+    const auto eight = binary("20260102");
+    CHECK(to_integer(eight, pg_type::text) == 20'260'102);
+    for (const auto type : {pg_type::float8, pg_type::timestamp, pg_type::jsonb, 0U, 2950U})
+        CHECK_FALSE_MESSAGE(to_integer(eight, type).has_value(), type);
+    for (const auto type : {pg_type::int8, pg_type::float8, pg_type::text, 0U, 2950U})
+        CHECK_FALSE_MESSAGE(to_unix_microseconds(eight, type).has_value(), type);
+    CHECK(to_unix_microseconds(binary("2026-01-02"), pg_type::text) == 1'767'312'000'000'000);
+    for (const auto type : {pg_type::int8, pg_type::timestamp, pg_type::boolean, 2950U})
+        CHECK_FALSE_MESSAGE(to_text(eight, type).has_value(), type);
 }
 
 TEST_CASE("times as clients write them") {

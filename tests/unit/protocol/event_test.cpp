@@ -75,23 +75,57 @@ TEST_CASE("the table may change its shape while it is read") {
     const auto before = insert({.id = "1"}, logs_table());
     REQUIRE(reader.read(*before, before->changes()[0], read) == event_problem::none);
 
-    const auto after = std::make_shared<relation>(
-        16'500, "public", "logs", 'd',
-        std::vector<column>{
-            {"event_at", pg_type::timestamp}, {"object_uuid"}, {"uuid"}, {"id", pg_type::int4}});
+    const auto after = std::make_shared<relation>(16'500, "public", "logs", 'd',
+                                                  std::vector<column>{{"event_at", pg_type::timestamptz},
+                                                                      {"object_uuid"},
+                                                                      {"uuid"},
+                                                                      {"id", pg_type::int4},
+                                                                      {"event_type"},
+                                                                      {"object_owner_uuid"},
+                                                                      {"properties", pg_type::jsonb}});
     transaction_builder builder;
     for (int again = 0; again < 2; ++again) {
         builder.begin(7, lsn{100}, 5);
         builder.add(change_kind::insert, after);
-        for (const auto *text : {"2026-01-02 03:04:05", "object", "own", "2"})
+        for (const auto *text : {"2026-01-02 04:04:05+01", "object", "own", "2", "update", "owner", "{}"})
             builder.add_new(value_kind::text, text);
         const auto made = builder.finish(lsn{120});
         REQUIRE(reader.read(*made, made->changes()[0], read) == event_problem::none);
         CHECK(read.id == log_id{2});
         CHECK(read.object_uuid == "object");
         CHECK(read.uuid == "own");
-        CHECK(read.event_type == "");
+        CHECK(read.event_type == "update");
         CHECK(read.created_at == read.event_at);
+    }
+}
+
+TEST_CASE("without a column, or with one of a type that is no text, nothing is sent") {
+    event_reader reader;
+    event read;
+    const auto whole = logs_table();
+    for (const auto &spoilt : whole->columns()) {
+        CAPTURE(spoilt.name);
+        for (const bool gone : {true, false}) {
+            transaction_builder builder;
+            auto columns = whole->columns();
+            for (auto &one : columns)
+                if (one.name == spoilt.name)
+                    gone ? void(one.name = "renamed") : void(one.type = pg_type::float8);
+            builder.begin(7, lsn{100}, 5);
+            builder.add(change_kind::insert,
+                        std::make_shared<relation>(1, "public", "logs", 'd', std::move(columns)));
+            for (const auto &one : whole->columns())
+                builder.add_new(one.name == spoilt.name ? value_kind::binary : value_kind::text,
+                                one.name == "id"            ? "12345678"
+                                : one.name.ends_with("_at") ? "20260102"
+                                                            : "12345678");
+            const auto made = builder.finish(lsn{120});
+            const auto problem = reader.read(*made, made->changes()[0], read);
+            if (spoilt.name == "summary" || spoilt.name == "created_at")
+                continue;
+            CHECK(problem != event_problem::none);
+            CHECK((problem == event_problem::no_column || !gone));
+        }
     }
 }
 
