@@ -7,6 +7,7 @@
 #include "server/shard_services.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <condition_variable>
@@ -80,6 +81,14 @@ relay::relay(const config &settings, logger &log)
              .descriptors = client_descriptors(settings),
              .per_address = settings.max_connections_per_address})
     , sessions_per_user_(settings.max_sessions_per_user)
+    , coverage_(settings.publication, queries_,
+                {.source = [this] { return source_.status(); },
+                 .request_position = [this](lsn target) { source_.request_position(target); },
+                 .fill =
+                     [this](std::vector<transaction_ptr> rows, lsn as_of, std::function<void()> handled) {
+                         fill(std::move(rows), as_of, std::move(handled));
+                     }},
+                log)
     , started_us_(unix_microseconds()) {
     const auto shards = count_shards(settings.shards);
     const feed::limits bounds{settings.feed_bytes, std::chrono::microseconds(settings.feed_age).count()};
@@ -136,6 +145,7 @@ std::uint16_t relay::start(std::vector<inherited_socket> inherited) {
     for (auto &one : shards_)
         one->start();
     source_.start();
+    coverage_.start();
     log_.info("listening for clients", {{"address", at.address().to_string()},
                                         {"port", at.port()},
                                         {"tls", settings_.listen.tls},
@@ -151,6 +161,16 @@ void relay::distribute(batch next) {
         one->deliver(shared, [this, before = backlog()] {
             if (before >= most_backlog_bytes / 2 && backlog() < most_backlog_bytes / 2)
                 source_.resume();
+        });
+}
+
+void relay::fill(std::vector<transaction_ptr> rows, lsn as_of, std::function<void()> handled) {
+    const auto shared = std::make_shared<const std::vector<transaction_ptr>>(std::move(rows));
+    const auto left = std::make_shared<std::atomic<std::size_t>>(shards_.size());
+    for (auto &one : shards_)
+        one->fill(shared, as_of, [left, handled] {
+            if (left->fetch_sub(1) == 1)
+                handled();
         });
 }
 
@@ -199,6 +219,7 @@ void relay::stop(std::chrono::milliseconds limit) {
         if (!drained->wake.wait_for(lock, limit, [&] { return drained->left == 0; }))
             log_.warning("some clients did not take what was queued for them in time");
     }
+    coverage_.stop();
     source_.stop();
     queries_.stop();
     for (auto &one : shards_)
@@ -212,11 +233,11 @@ void relay::check_database(std::function<void(std::function<void()>)> post,
         post([then, problem = std::move(problem)]() mutable { then(std::move(problem)); });
     };
     queries_.submit_once(
-        [answer](pqxx::connection_base &on) {
+        [this, answer](pqxx::connection_base &on) {
             pqxx::read_transaction in(on);
             in.exec1("SELECT 1");
             in.commit();
-            answer("");
+            answer(coverage_.grave_problem());
         },
         answer);
 }
@@ -243,6 +264,7 @@ void relay::read_probe() {
                       .disk_full = source.streams.disk_full,
                       .by_slot = source.kind == "slot",
                       .ready = source.ready,
+                      .covered = coverage_.problem().empty(),
                       .waits_for_disk = source.streams.waiting,
                       .backlog_bytes = backlog(),
                       .connections_busy = connections.busy,
@@ -282,6 +304,7 @@ std::string relay::status() {
     text("reason", source.reason);
     text("state", source.state);
     text("problem", source.problem);
+    text("coverage_problem", coverage_.problem());
     text("system_identifier", source.system_identifier);
     number("timeline", source.timeline);
     text("decoded", to_string(source.decoded));

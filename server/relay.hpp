@@ -2,6 +2,7 @@
 
 #include "db/query_pool.hpp"
 #include "server/config.hpp"
+#include "server/coverage_watch.hpp"
 #include "server/inherited_socket.hpp"
 #include "server/net/shard.hpp"
 #include "server/net/site.hpp"
@@ -46,6 +47,7 @@ class relay : public site {
 
   private:
     void distribute(batch next);
+    void fill(std::vector<transaction_ptr> rows, lsn as_of, std::function<void()> handled);
     [[nodiscard]] bool overloaded() const;
     [[nodiscard]] std::size_t backlog() const;
     void read_probe();
@@ -63,6 +65,7 @@ class relay : public site {
     source_supervisor source_;
     admission door_;
     quota sessions_per_user_;
+    coverage_watch coverage_;
     std::vector<std::unique_ptr<shard>> shards_;
     std::int64_t started_us_;
 };

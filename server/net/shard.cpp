@@ -101,6 +101,16 @@ void shard::deliver(std::shared_ptr<const batch> next, std::function<void()> han
     });
 }
 
+void shard::fill(std::shared_ptr<const std::vector<transaction_ptr>> rows, lsn as_of,
+                 std::function<void()> handled) {
+    post([this, rows = std::move(rows), as_of, handled = std::move(handled)] {
+        hub_.when_decoded(as_of, [this, rows, handled] {
+            hub_.fill(*rows, unix_microseconds());
+            handled();
+        });
+    });
+}
+
 void shard::use_tls(std::shared_ptr<asio::ssl::context> tls) {
     post([this, tls = std::move(tls)]() mutable { tls_ = std::move(tls); });
 }

@@ -77,6 +77,9 @@ class shard {
     /// Hands a batch over. What is not yet handled counts in backlog_bytes(); `handled` is called for each,
     /// on the shard's thread.
     void deliver(std::shared_ptr<const batch> next, std::function<void()> handled);
+    /// event_hub::fill with these rows, once the feed has got to `as_of`.
+    void fill(std::shared_ptr<const std::vector<transaction_ptr>> rows, lsn as_of,
+              std::function<void()> handled);
     [[nodiscard]] std::size_t backlog_bytes() const { return backlog_bytes_.load(std::memory_order_relaxed); }
     void use_tls(std::shared_ptr<boost::asio::ssl::context> tls);
     /// Closes the listening socket and every connection, with Close 1012 behind what is queued; who has

@@ -40,7 +40,9 @@ relay_probe::relay_probe(prometheus::Registry &into, const std::string &config_s
     , waits_for_disk_(gauge(into, "walcast_spill_waiting",
                             "1: the disk for temporary files takes nothing, so no changes are read."))
     , by_slot_(gauge(into, "walcast_source_is_slot", "1: the slot is read; 0: the listener, or nothing yet."))
-    , ready_(gauge(into, "walcast_ready", "1: the feed has been refilled.")) {
+    , ready_(gauge(into, "walcast_ready", "1: the feed has been refilled."))
+    , covered_(gauge(into, "walcast_covered",
+                     "1: the database sends all that is needed and no secrets, as far as is known.")) {
     queue_capacity_.Set(queue_capacity);
     most_connections_.Set(most_connections);
     prometheus::BuildGauge()
@@ -72,6 +74,7 @@ void relay_probe::set(const reading &now) {
     waits_for_disk_.Set(now.waits_for_disk);
     by_slot_.Set(now.by_slot);
     ready_.Set(now.ready);
+    covered_.Set(now.covered);
 }
 
 } // namespace walcast

@@ -15,7 +15,7 @@ class relay_probe {
         std::uint64_t decoded, log_end, confirmed;
         std::uint64_t transactions, changes, reconnects, slots_lost;
         std::uint64_t streams, stream_memory, stream_disk, spilled, disk_full;
-        bool by_slot, ready, waits_for_disk;
+        bool by_slot, ready, covered, waits_for_disk;
         std::size_t backlog_bytes;
         unsigned connections_busy, connections_idle;
     };
@@ -47,6 +47,7 @@ class relay_probe {
     prometheus::Gauge &waits_for_disk_;
     prometheus::Gauge &by_slot_;
     prometheus::Gauge &ready_;
+    prometheus::Gauge &covered_;
 };
 
 } // namespace walcast

@@ -4,6 +4,7 @@
 #include "server/session/v0_session.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <string>
 #include <utility>
 
@@ -14,6 +15,8 @@ namespace {
 constexpr std::size_t journal_entries = std::size_t{1} << 19;
 /// Encoded events kept for sessions that catch up at the same time.
 constexpr std::size_t journal_frame_bytes = std::size_t{16} << 20;
+/// The segment of an event whose row never was in the feed.
+constexpr auto no_segment = std::numeric_limits<std::uint64_t>::max();
 } // namespace
 
 event_hub::event_hub(feed::limits bounds, session_limits limits, services &outside, session_probe &probe)
@@ -58,6 +61,25 @@ void event_hub::append(const batch &next, std::int64_t now_us) {
             session->pump();
     }
     wake_waiters();
+}
+
+void event_hub::fill(const std::vector<transaction_ptr> &rows, std::int64_t now_us) {
+    now_us_ = now_us;
+    std::uint64_t fresh = 0;
+    for (const auto &row : rows) {
+        const auto what = event_of(*row);
+        if (!what || journal_.find(what->id))
+            continue;
+        // They have no place in the feed, which is in the order of commits: who falls behind reads them
+        // again.
+        const auto number = journal_.end();
+        journal_.append(no_segment, 0, what->id);
+        ++fresh;
+        filters_.match(*what, [&](subscription &matched) { matched.owner->offer(matched, number, *what); });
+    }
+    probe_.events_in(fresh);
+    for (auto *session : std::exchange(dirty_, {}))
+        session->flush();
 }
 
 void event_hub::note_events(std::uint64_t segment) {

@@ -43,6 +43,10 @@ class event_hub {
 
     void append(const batch &next, std::int64_t now_us);
     void tick(std::int64_t now_us);
+    /// Rows that were read from the table because the source may not have brought them: those that the
+    /// journal does not have are events like others. Call it when the source has brought all that they might
+    /// be among.
+    void fill(const std::vector<transaction_ptr> &rows, std::int64_t now_us);
 
     /// Calls `then` once the feed has decoded this far; at once if it has.
     void when_decoded(lsn up_to, std::function<void()> then);
