@@ -10,7 +10,9 @@ namespace walcast {
 using namespace std::chrono_literals;
 
 namespace {
-constexpr auto interval = 2s;
+constexpr std::chrono::milliseconds interval = 2s;
+/// Until the first look after the source is ready, which says what is no news to anybody.
+constexpr std::chrono::milliseconds first_interval = 50ms;
 /// How long the source may take to get to where the log ended; then the next look tries again.
 constexpr auto decode_limit = 20s;
 constexpr std::uint32_t rows_at_a_time = 500;
@@ -48,11 +50,11 @@ void coverage_watch::run() {
     while (!stopping_) {
         lock.unlock();
         const auto source = outside_.source();
-        if (source.kind == "slot" || source.kind == "listener")
+        if (source.ready)
             if (auto now = look(source.kind == "slot"))
                 judge(std::move(*now), source);
         lock.lock();
-        (void)wake_.wait_for(lock, interval, [this] { return stopping_; });
+        (void)wake_.wait_for(lock, whole_ ? interval : first_interval, [this] { return stopping_; });
     }
 }
 
@@ -97,6 +99,7 @@ void coverage_watch::judge(coverage now, const source_status &source) {
     {
         const std::scoped_lock lock(mutex_);
         before = std::exchange(last_, now).problem;
+        looked_ = true;
     }
     if (before != now.problem) {
         if (now.problem.empty())
@@ -107,8 +110,10 @@ void coverage_watch::judge(coverage now, const source_status &source) {
             log_.error("the database does not send what is needed", {{"problem", now.problem}});
     }
     // The listener finds by itself what it missed.
-    if (source.kind != "slot" || !source.ready)
+    if (source.kind != "slot") {
+        whole_ = std::move(now);
         return;
+    }
     const bool changed = std::exchange(shape_, now.shape) != now.shape;
     const bool new_slot = std::exchange(slots_lost_, source.slots_lost) != source.slots_lost;
     gap_ = gap_ || changed || new_slot || !now.events;
@@ -155,6 +160,11 @@ bool coverage_watch::hand_over(std::vector<transaction_ptr> rows, lsn as_of) {
 std::string coverage_watch::problem() const {
     const std::scoped_lock lock(mutex_);
     return last_.problem;
+}
+
+bool coverage_watch::covered() const {
+    const std::scoped_lock lock(mutex_);
+    return looked_ && last_.problem.empty();
 }
 
 std::string coverage_watch::grave_problem() const {

@@ -52,6 +52,8 @@ class coverage_watch {
     [[nodiscard]] std::string problem() const;
     /// The same, if events are missing or secrets are sent.
     [[nodiscard]] std::string grave_problem() const;
+    /// It has been looked, and nothing is wrong.
+    [[nodiscard]] bool covered() const;
 
   private:
     void run();
@@ -76,6 +78,7 @@ class coverage_watch {
     mutable std::mutex mutex_;      ///< guards the rest
     std::condition_variable wake_;
     coverage last_;
+    bool looked_ = false;
     bool stopping_ = false;
     std::thread thread_;
 };

@@ -264,7 +264,7 @@ void relay::read_probe() {
                       .disk_full = source.streams.disk_full,
                       .by_slot = source.kind == "slot",
                       .ready = source.ready,
-                      .covered = coverage_.problem().empty(),
+                      .covered = coverage_.covered(),
                       .waits_for_disk = source.streams.waiting,
                       .backlog_bytes = backlog(),
                       .connections_busy = connections.busy,
@@ -298,13 +298,13 @@ std::string relay::status() {
     number("uptime_s", static_cast<std::uint64_t>((unix_microseconds() - started_us_) / 1'000'000));
     number("shards", shards_.size());
     number("backlog_bytes", backlog());
+    text("coverage_problem", coverage_.problem());
     writer.Key("source");
     writer.StartObject();
     text("kind", source.kind);
     text("reason", source.reason);
     text("state", source.state);
     text("problem", source.problem);
-    text("coverage_problem", coverage_.problem());
     text("system_identifier", source.system_identifier);
     number("timeline", source.timeline);
     text("decoded", to_string(source.decoded));
