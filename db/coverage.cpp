@@ -24,8 +24,9 @@ SELECT c.oid, c.relkind,
                 NOT IN ('timestamp'::regtype, 'timestamptz'::regtype))),
     (SELECT string_agg(format('%s:%s', a.attnum, a.xmin), ' ' ORDER BY a.attnum)
      FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0),
-    EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'id'
-            AND a.atttypid IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype))
+    EXISTS (SELECT FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
+            WHERE a.attrelid = c.oid AND a.attname = 'id' AND coalesce(nullif(t.typbasetype, 0), t.oid)
+                IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype))
 FROM pg_catalog.pg_class c WHERE c.oid = to_regclass('logs'))";
 
 /// The publication, and the table's place in it.

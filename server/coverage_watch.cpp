@@ -119,7 +119,7 @@ void coverage_watch::judge(coverage now, const source_status &source) {
     gap_ = gap_ || changed || new_slot || !now.events;
     if (!whole_ && !now.snapshot.empty())
         whole_ = now; // what committed before the relay looked is no news to anybody
-    if (now.events && (!gap_ || make_good(*whole_, now))) {
+    if (now.events && (!gap_ || !whole_ || make_good(*whole_, now))) {
         whole_ = std::move(now);
         gap_ = false;
     }
