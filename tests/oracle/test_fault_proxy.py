@@ -124,6 +124,15 @@ def test_swallow_loses_and_then_resets(proxy: FaultProxy, client: socket.socket,
     until("the server to see it", lambda: server.ends == ["reset"])
 
 
+def test_nothing_passes_behind_what_was_lost(proxy: FaultProxy, client: socket.socket, server: Server) -> None:
+    """Also between the end of the fault and the end of the connection."""
+    proxy.swallow()
+    assert ask(client, 3) == 0
+    proxy._set(_swallowing=False)
+    assert ask(client) == 0
+    assert server.received == [b"?"]
+
+
 def test_a_connection_that_lost_nothing_survives(proxy: FaultProxy, client: socket.socket) -> None:
     proxy.swallow()
     proxy.spit()

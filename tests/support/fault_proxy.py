@@ -19,6 +19,7 @@ class Link:
         self.near = near
         self.far: asyncio.StreamWriter | None = None
         self.spoilt = False                 # bytes were lost, or one direction is shut: it must not live on
+        self.lossy = False                  # bytes were lost: TCP would never deliver what comes behind them
         self.deaf = False                   # half-closed by us: what the server sends goes nowhere
         self.left: int | None = None        # bytes from the server that may still pass, then it is cut
 
@@ -201,8 +202,9 @@ class FaultProxy:
                 await asyncio.sleep(len(data) / self._rate)
             if not data:
                 break
-            if self._swallowing or (from_server and link.deaf):
+            if self._swallowing or link.lossy or (from_server and link.deaf):
                 link.spoilt = True
+                link.lossy = link.lossy or self._swallowing
                 continue
             ends = False
             if from_server and link.left is not None:
