@@ -31,10 +31,6 @@ constexpr auto idle_check = 10s;
 /// And an answer that has not come by then does not come.
 constexpr auto answer_limit = 20s;
 
-constexpr const char *socket_parameters = " application_name=walcast keepalives=1 keepalives_idle=10"
-                                          " keepalives_interval=5 keepalives_count=3 tcp_user_timeout=30000"
-                                          " options='-c datestyle=ISO -c client_encoding=UTF8'";
-
 /// Collects the ids that NOTIFY carries, in order.
 class id_receiver : public pqxx::notification_receiver {
   public:
@@ -165,7 +161,7 @@ void listen_source::run() {
 }
 
 void listen_source::listen() {
-    const auto opened = open_connection(options_.connection + socket_parameters);
+    const auto opened = open_connection(options_.connection + source_parameters);
     auto &connection = *opened;
     std::optional<id_receiver> receiver;
     {

@@ -40,11 +40,6 @@ constexpr std::uint64_t confirm_step_bytes = std::uint64_t{8} << 20;
 /// What a drain brings when there is no change in it.
 constexpr std::size_t keepalive_bytes = 18;
 
-/// Dead peers are noticed by the kernel too, also while we only send.
-constexpr const char *socket_parameters =
-    " replication=database application_name=walcast keepalives=1 keepalives_idle=10 keepalives_interval=5"
-    " keepalives_count=3 tcp_user_timeout=30000 options='-c datestyle=ISO -c client_encoding=UTF8'";
-
 } // namespace
 
 slot_source::slot_source(slot_options options, batch_sink sink, std::function<bool()> overloaded, logger &log)
@@ -178,7 +173,8 @@ slot_source::awaitable<replication_failure> slot_source::converse() {
     async_connection connection(io_.get_executor());
     answer_by_ = {};
     connection_ = &connection;
-    co_await connection.connect(options_.connection + socket_parameters, connect_limit);
+    co_await connection.connect(options_.connection + source_parameters + " replication=database",
+                                connect_limit);
     // A transaction that was handed on in part must come again from its start: then ask for everything after
     // the one before it; the assembler leaves out what was handed on.
     past_.resume = assembler_.decoded();
