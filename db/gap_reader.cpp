@@ -11,9 +11,6 @@ namespace {
 /// Ids that were given out, and not yet committed, when so many greater ones had been.
 constexpr std::int64_t looked_back_ids = 10'000;
 
-/// A page may not hold more than this: rows can be many megabytes each.
-constexpr std::size_t page_bytes = std::size_t{8} << 20;
-
 /// Whether the transaction that wrote the row was over in a snapshot. Rows have 32 bits of its number; the
 /// upper ones are those that make it the newest that is not in the future.
 constexpr const char *was_visible = "pg_catalog.pg_visible_in_snapshot(greatest(3, m.newest - ((m.newest - "
@@ -36,24 +33,20 @@ log_page read_gap(pqxx::connection_base &on, const coverage &before, const cover
     std::string columns = "l." + std::string(logs_columns);
     for (std::size_t at = 0; (at = columns.find(", ", at)) != std::string::npos; at += 4)
         columns.replace(at, 2, ", l.");
-    const auto found = in.exec(fmt::format("SELECT {} FROM logs AS l, (SELECT pg_catalog.pg_snapshot_xmax("
-                                           "pg_catalog.pg_current_snapshot())::text::bigint AS newest) AS m"
-                                           " WHERE l.id > {} AND {} ORDER BY l.id LIMIT {}",
-                                           columns, after, is_new, limit));
+    const auto found = in.exec(
+        select_page(fmt::format("SELECT {}, l.id AS n FROM logs AS l, (SELECT pg_catalog.pg_snapshot_xmax("
+                                "pg_catalog.pg_current_snapshot())::text::bigint AS newest) AS m"
+                                " WHERE l.id > {} AND {} ORDER BY l.id LIMIT {}",
+                                columns, after, is_new, limit)));
     log_page page;
-    page.last = after;
     page.as_of =
         parse_lsn(in.exec1("SELECT pg_catalog.pg_current_wal_insert_lsn()::text")[0].as<std::string>())
             .value_or(lsn{});
-    std::size_t bytes = 0;
-    for (const auto &row : found) {
-        if (bytes > page_bytes)
-            break;
+    for (const auto &row : found)
         page.rows.push_back(to_transaction(row, lsn{1}, 0));
-        page.last = row[0].as<std::int64_t>();
-        bytes += page.rows.back()->footprint();
-    }
-    page.more = page.rows.size() < found.size() || found.size() >= limit;
+    const auto extent = extent_of(found);
+    page.last = extent.taken > 0 ? extent.last : after;
+    page.more = extent.cut() || extent.found >= limit;
     in.commit();
     return page;
 }

@@ -24,8 +24,8 @@ using namespace std::chrono_literals;
 
 namespace {
 
-/// Rows read at a time.
-constexpr std::ptrdiff_t fetch_rows = 200;
+/// Rows read at a time, at most.
+constexpr std::size_t fetch_rows = 200;
 /// A connection that nothing was heard of is asked whether it lives.
 constexpr auto idle_check = 10s;
 /// And an answer that has not come by then does not come.
@@ -52,15 +52,6 @@ class id_receiver : public pqxx::notification_receiver {
   private:
     logger &log_;
 };
-
-template <class Function>
-void each_chunk(const std::vector<std::int64_t> &ids, Function &&act) {
-    for (auto at = ids.begin(); at != ids.end();) {
-        const auto end = at + std::min(fetch_rows, ids.end() - at);
-        act(std::vector<std::int64_t>(at, end));
-        at = end;
-    }
-}
 
 lsn log_end(pqxx::connection_base &on) {
     pqxx::read_transaction in(on);
@@ -223,11 +214,8 @@ void listen_source::begin(pqxx::connection_base &on) {
     }
     // A connection that breaks here is gone on from: a feed that ends in the middle looks as if all that it
     // has were news.
-    while (!refill_.empty()) {
-        const auto end = refill_.begin() + std::min(fetch_rows, std::ssize(refill_));
-        read_rows(on, {refill_.begin(), end});
-        refill_.erase(refill_.begin(), end);
-    }
+    while (!refill_.empty())
+        refill_.erase(refill_.begin(), refill_.begin() + read_rows(on, refill_));
     scan(on, !memory_.begun());
 }
 
@@ -268,18 +256,20 @@ void listen_source::fetch(pqxx::connection_base &on, const std::vector<std::int6
     for (const auto id : ids)
         if (!memory_.contains(id) && taken.insert(id))
             fresh.push_back(id);
-    each_chunk(fresh, [&](const std::vector<std::int64_t> &some) { read_rows(on, some); });
+    for (auto at = fresh.cbegin(); at != fresh.cend();)
+        at += read_rows(on, {at, fresh.cend()});
 }
 
-void listen_source::read_rows(pqxx::connection_base &on, const std::vector<std::int64_t> &ids) {
+std::ptrdiff_t listen_source::read_rows(pqxx::connection_base &on, std::span<const std::int64_t> ids) {
+    ids = ids.first(std::min(fetch_rows, ids.size()));
     pqxx::result rows;
-    if (!ids.empty()) {
+    {
         const stall_guard::watch within(guard_, on.sock(), answer_limit);
         pqxx::read_transaction in(on);
-        rows = in.exec(fmt::format("SELECT {} FROM logs WHERE id = ANY ('{}'::bigint[])", logs_columns,
-                                   array_literal(ids)));
+        rows = in.exec(select_page_by_id(ids));
         in.commit();
     }
+    ids = ids.first(extent_of(rows).answers(ids));
     std::unordered_map<std::int64_t, pqxx::row> by_id;
     for (const auto &row : rows)
         by_id.emplace(row[0].as<std::int64_t>(), row);
@@ -299,6 +289,7 @@ void listen_source::read_rows(pqxx::connection_base &on, const std::vector<std::
     memory_.note(taken);
     next.decoded = last_;
     hand_over(std::move(next));
+    return std::ssize(ids);
 }
 
 void listen_source::hand_over(batch next) {

@@ -9,6 +9,7 @@
 #include <functional>
 #include <mutex>
 #include <pqxx/pqxx>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -57,8 +58,9 @@ class listen_source : public source {
     void scan(pqxx::connection_base &on, bool first);
     /// Hands over the rows that were not yet.
     void fetch(pqxx::connection_base &on, const std::vector<std::int64_t> &ids);
-    /// Reads these rows and hands them over in this order.
-    void read_rows(pqxx::connection_base &on, const std::vector<std::int64_t> &ids);
+    /// Reads the first of these rows, and hands them over in this order. Returns how many ids that deals
+    /// with.
+    [[nodiscard]] std::ptrdiff_t read_rows(pqxx::connection_base &on, std::span<const std::int64_t> ids);
     void hand_over(batch next);
     void report(std::string state, std::string problem = {});
 

@@ -11,9 +11,6 @@ namespace walcast {
 
 namespace {
 
-/// A page may not hold more properties than this: rows can be many megabytes each.
-constexpr std::size_t page_bytes = std::size_t{8} << 20;
-
 /// A client whose last event is this recent gets all that came after, whatever the replay window.
 constexpr int known_row_hours = 24;
 
@@ -22,17 +19,14 @@ lsn read_log_end(pqxx::transaction_base &in) {
         .value_or(lsn{});
 }
 
-/// Row by row up to the page's bytes; true if all were taken.
-bool take_rows(const pqxx::result &from, log_page &into) {
-    std::size_t bytes = 0;
-    for (const auto &row : from) {
-        if (bytes > page_bytes)
-            return false;
+/// Returns how many rows there are, and whether some did not come.
+page_extent take_page(const pqxx::result &from, log_page &into) {
+    for (const auto &row : from)
         into.rows.push_back(to_transaction(row, lsn{1}, 0));
-        into.last = row[0].as<std::int64_t>();
-        bytes += into.rows.back()->footprint();
-    }
-    return true;
+    const auto extent = extent_of(from);
+    if (extent.taken > 0)
+        into.last = extent.last;
+    return extent;
 }
 
 } // namespace
@@ -40,10 +34,7 @@ bool take_rows(const pqxx::result &from, log_page &into) {
 log_page read_logs(pqxx::connection_base &on, const std::vector<std::int64_t> &ids) {
     pqxx::read_transaction in(on);
     log_page page;
-    page.more = !take_rows(in.exec(fmt::format("SELECT {} FROM logs WHERE id = ANY ('{}'::bigint[])"
-                                               " ORDER BY array_position('{}'::bigint[], id)",
-                                               logs_columns, array_literal(ids), array_literal(ids))),
-                           page);
+    page.more = take_page(in.exec(select_page_by_id(ids)), page).cut();
     page.as_of = read_log_end(in);
     in.commit();
     return page;
@@ -75,9 +66,11 @@ log_page scan_logs(pqxx::connection_base &on, std::int64_t after, std::int64_t w
         else
             page.last = std::max(page.last, first.as<std::int64_t>() - 1);
     }
-    const auto found = in.exec(fmt::format("SELECT {} FROM logs WHERE id > {} ORDER BY id LIMIT {}",
-                                           logs_columns, page.last, limit));
-    page.more = !take_rows(found, page) || found.size() >= limit;
+    const auto extent = take_page(
+        in.exec(select_page(fmt::format("SELECT {}, id AS n FROM logs WHERE id > {} ORDER BY id LIMIT {}",
+                                        logs_columns, page.last, limit))),
+        page);
+    page.more = extent.cut() || extent.found >= limit;
     page.as_of = read_log_end(in);
     in.commit();
     return page;

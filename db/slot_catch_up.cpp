@@ -51,17 +51,15 @@ slot_catch_up::awaitable<std::uint64_t> slot_catch_up::read_rows(std::vector<std
                                                                  const receiver &to) {
     std::uint64_t read = 0;
     while (!ids.empty()) {
-        const auto some = std::min(ids.size(), rows_at_a_time);
-        const auto list = array_literal(std::span(ids).first(some));
-        const auto rows = co_await ask(fmt::format("SELECT {} FROM logs WHERE id = ANY ('{}'::bigint[])"
-                                                   " ORDER BY array_position('{}'::bigint[], id)",
-                                                   logs_columns, list, list));
+        const auto some = std::span(ids).first(std::min(ids.size(), rows_at_a_time));
+        const auto rows = co_await ask(select_page_by_id(some));
+        const auto answered = extent_of(rows.rows).answers(some);
         std::vector<transaction_ptr> transactions;
         for (const auto &row : rows.rows)
             transactions.push_back(to_transaction(row, at_));
         read += transactions.size();
         co_await to(std::move(transactions));
-        ids.erase(ids.begin(), ids.begin() + static_cast<std::ptrdiff_t>(some));
+        ids.erase(ids.begin(), ids.begin() + static_cast<std::ptrdiff_t>(answered));
     }
     co_return read;
 }
