@@ -74,9 +74,10 @@ std::string select_page(std::string_view rows) {
 
 std::string select_page_by_id(std::span<const std::int64_t> ids) {
     const auto list = array_literal(ids);
-    return select_page(fmt::format("SELECT {}, pg_catalog.array_position('{}'::bigint[], id) AS n FROM logs"
-                                   " WHERE id = ANY ('{}'::bigint[])",
-                                   logs_columns, list, list));
+    return select_page(
+        fmt::format("SELECT {}, pg_catalog.array_position('{}'::bigint[], id::bigint) AS n FROM logs"
+                    " WHERE id = ANY ('{}'::bigint[])",
+                    logs_columns, list, list));
 }
 
 std::size_t page_extent::answers(std::span<const std::int64_t> ids) const {

@@ -14,6 +14,8 @@ using namespace std::chrono_literals;
 namespace {
 /// Every query has an index to go by; what takes longer is not going to come.
 constexpr auto job_limit = 30s;
+/// The same problem of a job is not logged again before.
+constexpr auto complain_interval = 10s;
 } // namespace
 
 query_pool::query_pool(std::string connection, unsigned threads, logger &log)
@@ -57,6 +59,18 @@ void query_pool::stop() {
 query_pool::usage query_pool::connections() const {
     const std::scoped_lock lock(mutex_);
     return usage_;
+}
+
+void query_pool::complain(const std::string &problem) {
+    const auto now = std::chrono::steady_clock::now();
+    {
+        const std::scoped_lock lock(mutex_);
+        if (said_ == problem && now - said_at_ < complain_interval)
+            return;
+        said_ = problem;
+        said_at_ = now;
+    }
+    log_.error("a query failed", {{"problem", problem}});
 }
 
 void query_pool::work() {
@@ -104,7 +118,7 @@ void query_pool::work() {
         }
         if (problem && (!broken || next.once)) {
             if (!next.once)
-                log_.error("a query failed", {{"problem", *problem}});
+                complain(*problem);
             next.failed(*problem);
         }
         const bool again = problem && broken && !next.once;

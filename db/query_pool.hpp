@@ -4,6 +4,7 @@
 #include "db/stall_guard.hpp"
 #include "server/ops/log.hpp"
 
+#include <chrono>
 #include <condition_variable>
 #include <cstddef>
 #include <deque>
@@ -20,7 +21,8 @@ namespace walcast {
 ///
 /// A job whose connection breaks is tried again, with back-off, until it succeeds: a database that is away
 /// delays answers and fails none. So does a connection on which an answer does not come in time. A job that
-/// fails for another reason (an SQL error) is logged and answered by its `failed`. Jobs still queued at
+/// fails for another reason (an SQL error) is answered by its `failed` and logged, the same reason once in a
+/// while: who needs the answer asks again. Jobs still queued at
 /// stop() are dropped.
 class query_pool {
   public:
@@ -53,6 +55,7 @@ class query_pool {
     };
 
     void work();
+    void complain(const std::string &problem);
 
     std::string connection_;
     logger &log_;
@@ -62,6 +65,8 @@ class query_pool {
     std::deque<entry> jobs_;
     bool stopping_ = false;
     usage usage_{0, 0};
+    std::string said_; ///< the problem that was logged last
+    std::chrono::steady_clock::time_point said_at_;
     std::vector<std::thread> threads_;
 };
 

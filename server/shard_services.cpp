@@ -41,7 +41,7 @@ void shard_services::read_logs(std::vector<log_id> ids, std::function<void(log_r
             home_.post(
                 [then, rows = to_rows(walcast::read_logs(on, numbers))]() mutable { then(std::move(rows)); });
         },
-        [this, then] { home_.post([then] { then({}); }); });
+        [this, then] { home_.post([then] { then({.failed = true}); }); });
 }
 
 void shard_services::scan_logs(log_scan what, std::function<void(log_rows)> then) {
@@ -52,7 +52,7 @@ void shard_services::scan_logs(log_scan what, std::function<void(log_rows)> then
                 [then, rows = to_rows(walcast::scan_logs(on, to_number(what.after), window_us,
                                                          what.limit))]() mutable { then(std::move(rows)); });
         },
-        [this, then] { home_.post([then] { then({}); }); });
+        [this, then] { home_.post([then] { then({.failed = true}); }); });
 }
 
 void shard_services::barrier(lsn as_of, std::function<void()> then) {

@@ -18,6 +18,7 @@ struct log_rows {
     bool more = false;   ///< a limit was reached: ask again after `last`
     log_id last{};       ///< the id that was looked at last
     bool exists = false; ///< scan: the row `after` itself is in the table
+    bool failed = false; ///< the query did; nothing is known, not even that there is no row: ask again
     lsn as_of;           ///< every commit visible to the query ends at or before this; zero if unknown
 };
 
@@ -30,7 +31,8 @@ struct log_scan {
 };
 
 /// What sessions ask of the database. Answers come later, on the shard's thread; a database that is away
-/// delays them and does not fail them. Whoever asks makes sure that it still exists when the answer comes.
+/// delays them and does not fail them; one that answers with an error does. Whoever asks makes sure that it
+/// still exists when the answer comes.
 class services {
   public:
     virtual ~services() = default;

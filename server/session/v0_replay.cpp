@@ -14,6 +14,10 @@ namespace {
 constexpr std::uint64_t reread_rows = 256;
 /// Journal entries looked at in one turn: a session that catches up must not hold up the others.
 constexpr std::uint64_t entries_per_turn = 2000;
+/// The database answered with an error: asked again after the first, then after twice the time, up to the
+/// last.
+constexpr std::int64_t first_patience_us = 1'000'000;
+constexpr std::int64_t last_patience_us = 30'000'000;
 } // namespace
 
 void v0_session::work() {
@@ -57,12 +61,14 @@ void v0_session::ask_scan(replay &now) {
         const auto session = weak.lock();
         if (!session)
             return;
+        if (read.failed)
+            return session->ask_later();
         const auto as_of = read.as_of;
         session->hub_.outside().barrier(as_of, [weak, read = std::move(read)] {
             const auto still = weak.lock();
             if (!still)
                 return;
-            still->waiting_ = false;
+            still->answered();
             if (!still->replays_.empty())
                 still->send_scanned(still->replays_.front(), read);
             still->pump();
@@ -162,6 +168,8 @@ void v0_session::read_missing(std::uint64_t from, std::uint64_t end) {
         const auto session = weak.lock();
         if (!session)
             return;
+        if (read.failed)
+            return session->ask_later();
         // What was not looked at is not known to be gone: of large rows only the first ones came.
         auto looked_at = ids.end();
         if (read.more)
@@ -171,9 +179,19 @@ void v0_session::read_missing(std::uint64_t from, std::uint64_t end) {
             if (const auto what = session->hub_.event_of(*row))
                 session->reread_.emplace(what->id, row);
         session->reread_end_ = from + static_cast<std::uint64_t>(looked_at - ids.begin());
-        session->waiting_ = false;
+        session->answered();
         session->pump();
     });
+}
+
+void v0_session::ask_later() {
+    patience_us_ = std::clamp(2 * patience_us_, first_patience_us, last_patience_us);
+    ask_again_us_ = hub_.now() + patience_us_;
+}
+
+void v0_session::answered() {
+    waiting_ = false;
+    patience_us_ = 0;
 }
 
 } // namespace walcast

@@ -209,6 +209,11 @@ void v0_session::tick() {
         look_up_token();
     if (hub_.now() - last_sent_us_ >= hub_.limits().send_interval_us && out_.queued_bytes() == 0)
         reply(v0_idle);
+    if (ask_again_us_ && hub_.now() >= *ask_again_us_) {
+        ask_again_us_.reset();
+        waiting_ = false;
+        pump();
+    }
 }
 
 void v0_session::settle_floating() {

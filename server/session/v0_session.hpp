@@ -28,8 +28,8 @@ namespace walcast {
 /// from outside.
 ///
 /// Every state that is not live has exactly one thing that will call pump(): the answer that `waiting_` is
-/// for, or output::request_writable, or the hub becoming ready. Owned by its connection; a shared_ptr only so
-/// that answers of services can tell whether it still exists.
+/// for (or tick(), when the answer was an error), or output::request_writable, or the hub becoming ready.
+/// Owned by its connection; a shared_ptr only so that answers of services can tell whether it still exists.
 class v0_session : public protocol_session, public std::enable_shared_from_this<v0_session> {
   public:
     v0_session(event_hub &hub, output &out, std::string token);
@@ -81,6 +81,9 @@ class v0_session : public protocol_session, public std::enable_shared_from_this<
     [[nodiscard]] bool wanted(std::uint64_t number, const event &what, const subscription *replayed) const;
     [[nodiscard]] std::optional<event> event_of(std::uint64_t number);
     void read_missing(std::uint64_t from, std::uint64_t end);
+    /// The answer was an error: goes on waiting, and has tick() call pump(), which asks once more.
+    void ask_later();
+    void answered();
 
     event_hub &hub_;
     output &out_;
@@ -90,7 +93,7 @@ class v0_session : public protocol_session, public std::enable_shared_from_this<
     bool known_ = false;                 ///< the token has been looked up
     bool live_ = false;                  ///< the cursor is the journal's end; the hub's offers are taken
     bool looked_at_ready_ = false;
-    bool waiting_ = false; ///< for an answer of services
+    bool waiting_ = false; ///< for an answer of services, or for when to ask again
     bool dirty_ = false;   ///< in the hub's list of sessions to flush
     bool closed_ = false;
     std::uint64_t cursor_ = 0; ///< the next journal entry to look at, while not live
@@ -101,7 +104,9 @@ class v0_session : public protocol_session, public std::enable_shared_from_this<
     std::size_t filter_bytes_ = 0;
     std::int64_t last_sent_us_ = 0;
     std::int64_t looked_up_us_ = 0;
-    std::list<subscription> subscriptions_; ///< in the order made; the index holds their addresses
+    std::optional<std::int64_t> ask_again_us_; ///< when, after an answer that was an error
+    std::int64_t patience_us_ = 0;             ///< how long that was put off
+    std::list<subscription> subscriptions_;    ///< in the order made; the index holds their addresses
     std::deque<replay> replays_;
     std::unordered_map<log_id, transaction_ptr>
         reread_;                   ///< rows that the feed had dropped, for the entries ahead

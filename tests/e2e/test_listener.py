@@ -1,5 +1,7 @@
 """The listener has no gap when it loses its connection, whatever commits meanwhile."""
 
+import signal
+
 import pytest
 
 from support.arvados import ArvadosDatabase, insert_log
@@ -36,6 +38,23 @@ def test_gap_free_under_load(relay: Relay, database: ArvadosDatabase, lanes: int
     assert sorted(got) == sorted(committed), difference(committed, got)
     if lanes == 1:
         assert got == committed, difference(committed, got)
+
+
+def test_large_rows(relay: Relay, database: ArvadosDatabase) -> None:
+    """Rows that come together are read in pages: of large ones, few at a time; and so they are after a restart."""
+    with relay.client() as client:
+        client.subscribe()
+        seen = database.log()
+        relay.signal(signal.SIGSTOP)
+        large = [database.log(properties='{"text":"%s"}' % ("x" * 3_000_000)) for _ in range(10)]
+        relay.signal(signal.SIGCONT)
+        client.expect_ids([seen, *large], timeout=20)
+    relay.kill()
+    relay.start(wait=False)
+    relay.wait_listening()
+    with relay.client() as client:
+        client.subscribe(last_log_id=seen, timeout=20)
+        client.expect_ids([*large, database.log()], timeout=20)
 
 
 def test_interrupted_while_it_reads_again_what_it_had_sent(relay: Relay, database: ArvadosDatabase) -> None:

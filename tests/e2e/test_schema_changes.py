@@ -155,6 +155,21 @@ def test_harmful(relay: Relay, database: ArvadosDatabase, client: Client, source
         assert sorted(event["id"] for event in late.events(timeout=3, limit=6)) == sorted(meanwhile + afterwards)
 
 
+def test_replay_while_the_table_cannot_be_read(make_relay: RelayMaker, database: ArvadosDatabase, source: str) -> None:
+    """A client that comes back waits until its events can be read: it is not told that there are none."""
+    seen, *missed = [shaped(database) for _ in range(4)]  # before the relay's time: they are in the table alone
+    relay = make_relay(database, source).start()
+    with relay.client() as back:
+        database.connection.execute("alter table logs rename to logs_away")
+        back.send({"method": "subscribe", "filters": FILTER, "last_log_id": seen})
+        until("the query to fail", lambda: "a query failed" in relay.log_text())
+        database.connection.execute("alter table logs_away rename to logs")
+        assert back.message(10) == {"status": 200}
+        expect(back, missed)
+        expect(back, [shaped(database)])
+        back.expect_silence()
+
+
 @pytest.mark.parametrize("published", [True, False], ids=["published at once", "left out of the publication"])
 def test_table_made_anew(relay: Relay, database: ArvadosDatabase, client: Client, source: str, published: bool) -> None:
     """Another table under the same name, with the same ids going on, as when somebody rebuilds a bloated one."""

@@ -131,6 +131,19 @@ def test_dropped_while_the_relay_is_down(database: ArvadosDatabase, make_relay: 
     follower.assert_once_each(committed)
 
 
+def test_dropped_and_large_rows(database: ArvadosDatabase, make_relay: RelayMaker) -> None:
+    """What committed while there was no slot is read in pages: of large rows, few at a time, and all of them."""
+    relay = make_relay(database, "slot").start()
+    with relay.client() as client:
+        client.subscribe()
+        relay.signal(signal.SIGSTOP)
+        drop_slot(database)
+        missed = [database.log(properties='{"text":"%s"}' % ("x" * 3_000_000)) for _ in range(10)]
+        relay.signal(signal.SIGCONT)
+        client.expect_ids(missed, timeout=20)
+        client.expect_ids([database.log()])
+
+
 def test_too_long_away(own_database: ArvadosDatabase, make_relay: RelayMaker) -> None:
     """max_slot_wal_keep_size is kept by PostgreSQL: the slot is lost, and made again with a word about it."""
     own_database.configure(max_slot_wal_keep_size="'16MB'")

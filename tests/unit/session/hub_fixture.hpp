@@ -24,6 +24,7 @@ class table : public services {
     std::function<void(lsn)> on_barrier;
     std::vector<std::function<void()>> answers; ///< not yet given
     int scans = 0, reads = 0;
+    bool failing = false; ///< rows are asked for in vain
     event_hub *hub = nullptr;
 
     void authenticate(std::string, std::function<void(std::optional<principal>)> then) override {

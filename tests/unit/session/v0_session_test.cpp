@@ -190,6 +190,52 @@ TEST_CASE("a client that does not read costs its outbox and gets everything late
     CHECK(at.database.reads > 0); // what the feed had dropped was read again
 }
 
+TEST_CASE("a table that cannot be read is not taken for an empty one by who is caught up") {
+    site at(std::size_t{1} << 14, 2048);
+    at.ready();
+    auto slow = at.join();
+    slow.session->receive(R"({"method":"subscribe"})");
+    slow.settle(at);
+    slow.out->reading = false;
+    ids all{ok};
+    for (std::int64_t id = 1; id <= 300; ++id) {
+        at.commit(id);
+        all.push_back(id);
+    }
+    at.database.failing = true;
+    slow.out->reading = true;
+    slow.settle(at);
+    CHECK(at.database.reads == 1);
+    for (std::int64_t second = 1; second <= 10; ++second) { // asked again after 1, 2 and 4 of them
+        at.hub.tick(second * 1'000'000);
+        slow.settle(at);
+    }
+    CHECK(at.database.reads == 4);
+    at.database.failing = false;
+    at.hub.tick(20'000'000);
+    slow.settle(at);
+    at.commit(301);
+    all.push_back(301);
+    CHECK(slow.out->ids() == all);
+}
+
+TEST_CASE("nor by a replay") {
+    site at;
+    at.database.rows = {{1, "update"}, {2, "update"}, {3, "update"}}; // committed before the journal began
+    at.ready();
+    at.database.failing = true;
+    auto back = at.join();
+    back.session->receive(R"({"method":"subscribe","last_log_id":1})");
+    back.settle(at);
+    at.commit(4);
+    CHECK(back.out->ids() == ids{ok});
+    at.database.failing = false;
+    at.hub.tick(5'000'000);
+    back.settle(at);
+    at.commit(5);
+    CHECK(back.out->ids() == ids{ok, 2, 3, 4, 5});
+}
+
 TEST_CASE("a token that is no longer good silences the session, and the connection stays") {
     site at;
     at.ready();
