@@ -20,6 +20,14 @@ struct clear_result {
 };
 using result_ptr = std::unique_ptr<PGresult, clear_result>;
 
+query_result copy_error(const PGresult *from) {
+    const auto *state = PQresultErrorField(from, PG_DIAG_SQLSTATE);
+    const auto *message = PQresultErrorField(from, PG_DIAG_MESSAGE_PRIMARY);
+    return {.what = query_result::kind::error,
+            .sqlstate = state ? state : "",
+            .message = one_line(message ? message : PQresultErrorMessage(from))};
+}
+
 query_result copy_result(const PGresult *from) {
     query_result made;
     switch (PQresultStatus(from)) {
@@ -41,13 +49,8 @@ query_result copy_result(const PGresult *from) {
     case PGRES_COPY_BOTH:
         made.what = query_result::kind::copy_both;
         break;
-    default: {
-        made.what = query_result::kind::error;
-        const auto *state = PQresultErrorField(from, PG_DIAG_SQLSTATE);
-        const auto *message = PQresultErrorField(from, PG_DIAG_MESSAGE_PRIMARY);
-        made.sqlstate = state ? state : "";
-        made.message = one_line(message ? message : PQresultErrorMessage(from));
-    }
+    default:
+        made = copy_error(from);
     }
     return made;
 }
@@ -96,11 +99,20 @@ async_connection::awaitable<void> async_connection::wait(descriptor::wait_type w
         throw connection_error("waiting for the socket: " + error.message());
 }
 
+void async_connection::take_notice(void *self, const PGresult *notice) {
+    // Class 00 are mere notices, 01 and others warnings.
+    auto &warning = static_cast<async_connection *>(self)->warning_;
+    auto given = copy_error(notice);
+    if (warning.sqlstate.empty() && !given.sqlstate.starts_with("00"))
+        warning = std::move(given);
+}
+
 async_connection::awaitable<void> async_connection::connect(std::string parameters,
                                                             std::chrono::milliseconds limit) {
     connection_.reset(PQconnectStart(parameters.c_str()));
     if (!connection_)
         throw connection_error("out of memory");
+    PQsetNoticeReceiver(connection_.get(), take_notice, this); // by itself libpq would write to stderr
     if (PQstatus(connection_.get()) == CONNECTION_BAD)
         throw connection_error(last_error());
     const auto deadline = std::chrono::steady_clock::now() + limit;

@@ -47,6 +47,9 @@ class async_connection {
     void consume_input();
     /// The next message, valid until the next call.
     [[nodiscard]] copy_state next(std::string_view &message);
+    /// The first warning of the server since the connection began; empty if there was none. (The fields that
+    /// are filled are sqlstate and message.)
+    [[nodiscard]] const query_result &warning() const { return warning_; }
     /// Why a copy ended: an error.
     [[nodiscard]] query_result end_reason();
     /// Sends a message; throws connection_error.
@@ -69,6 +72,7 @@ class async_connection {
     using descriptor = boost::asio::posix::basic_stream_descriptor<executor>;
 
     void watch();
+    static void take_notice(void *self, const PGresult *notice);
     [[nodiscard]] std::string last_error() const;
     [[nodiscard]] awaitable<void> wait(descriptor::wait_type what, std::chrono::milliseconds limit);
     [[nodiscard]] awaitable<void> flush();
@@ -79,6 +83,7 @@ class async_connection {
                                       boost::asio::wait_traits<std::chrono::steady_clock>, executor>
         timer_;
     char *buffer_ = nullptr; ///< the message last returned
+    query_result warning_;
     bool abandoned_ = false;
 };
 

@@ -135,13 +135,25 @@ replication_failure replication_fsm::explain(const query_result &error) const {
     if (error.sqlstate == object_in_use)
         return failure(remedy::wait_for_slot, fmt::format("slot {}: {}", settings_.slot, error.message));
     if (error.sqlstate == undefined_object && (state_ == state::starting || state_ == state::streaming))
-        return failure(remedy::remake_slot,
-                       fmt::format("slot {} has changes from when there was no publication: {}",
-                                   settings_.slot, error.message));
+        return unpublished(error.message);
     if (error.sqlstate == insufficient_privilege || error.sqlstate == object_not_in_prerequisite_state ||
         error.sqlstate == configuration_limit_exceeded)
         return failure(remedy::give_up, error.message);
     return failure(remedy::reconnect, error.message);
+}
+
+std::optional<replication_failure> replication_fsm::explain_warning(const query_result &warning) const {
+    // Until PostgreSQL 17 changes from when there was no publication are an error. From 18 on they are left
+    // out, with this warning: what follows has a gap.
+    if (state_ == state::streaming && warning.sqlstate == object_not_in_prerequisite_state)
+        return unpublished(warning.message);
+    return std::nullopt;
+}
+
+replication_failure replication_fsm::unpublished(std::string_view why) const {
+    return failure(
+        remedy::remake_slot,
+        fmt::format("slot {} has changes from when there was no publication: {}", settings_.slot, why));
 }
 
 replication_fsm::action replication_fsm::identified(const query_result &of) {

@@ -102,6 +102,8 @@ class replication_fsm {
     [[nodiscard]] action look_again();
     /// What an error means, in answer to a query or at the end of the stream.
     [[nodiscard]] replication_failure explain(const query_result &error) const;
+    /// What a warning amid the stream means, if it ends it.
+    [[nodiscard]] std::optional<replication_failure> explain_warning(const query_result &warning) const;
 
     // Known after the first answers:
     [[nodiscard]] const std::string &system_identifier() const { return system_identifier_; }
@@ -142,6 +144,7 @@ class replication_fsm {
         streaming
     };
 
+    [[nodiscard]] replication_failure unpublished(std::string_view why) const;
     [[nodiscard]] action identified(const query_result &of);
     [[nodiscard]] action history_read(const query_result &of);
     [[nodiscard]] action inspect();

@@ -220,6 +220,9 @@ slot_source::awaitable<replication_failure> slot_source::stream(async_connection
         std::size_t drained = 0;
         while (pending_.bytes < batch_bytes &&
                (state = connection.next(message)) == async_connection::copy_state::message) {
+            // It came before this message, which must not be taken for all that there is up to its position.
+            if (auto gap = dialogue.explain_warning(connection.warning()))
+                co_return std::move(*gap);
             drained += message.size();
             const auto parsed = parse_replication_message(message);
             if (!parsed)
@@ -231,6 +234,8 @@ slot_source::awaitable<replication_failure> slot_source::stream(async_connection
             heard_at_ = std::chrono::steady_clock::now();
         }
         emit();
+        if (auto gap = dialogue.explain_warning(connection.warning()))
+            co_return std::move(*gap);
         note_streams();
         if (state == async_connection::copy_state::ended)
             co_return dialogue.explain(connection.end_reason());

@@ -67,4 +67,4 @@ def test_down_and_up(relay: Relay, database: ArvadosDatabase) -> None:
     with relay.client() as client:
         client.subscribe([["event_type", "in", ["afterwards"]]])
         until("events to come again", lambda: (database.log(event_type="afterwards"), client.events(0.3, limit=1))[1])
-    assert relay.http("/_health/ping", headers=MANAGER).json()["health"] == "OK"
+    until("health to say so", lambda: relay.http("/_health/ping", headers=MANAGER).json()["health"] == "OK")
