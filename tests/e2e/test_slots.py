@@ -2,18 +2,20 @@
 
 import signal
 import time
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 
 from conftest import RelayMaker
+from fault_proxy import FaultProxy
 from support.arvados import MANAGEMENT_TOKEN, ArvadosDatabase
 from support.client import difference
 from support.follower import Follower
 from support.load import Writer
 from support.postgres import Postgres
 from support.relay import Relay, migrate_up
-from support.wait import until
+from support.wait import free_port, until
 
 MANAGER = {"Authorization": f"Bearer {MANAGEMENT_TOKEN}"}
 
@@ -288,6 +290,55 @@ def test_failover_slot(own_database: ArvadosDatabase, own_postgres: Postgres, ma
     assert slot_row(own_database, "failover") == (False,)
     relay.start()
     assert slot_row(own_database, "failover") == (True,)
+
+
+@pytest.mark.parametrize("restarted", [False, True], ids=["connection lost", "relay restarted"])
+def test_failover(own_database: ArvadosDatabase, own_postgres: Postgres, make_relay: RelayMaker, restarted: bool) -> None:
+    """The primary dies, its standby takes over with the slot: on another timeline, with the same epoch, nothing is lost."""
+    if own_postgres.version() < 17:
+        pytest.skip("PostgreSQL 17 and later have failover slots")
+    own_database.configure(synchronized_standby_slots="'standby'")  # nothing is sent that the standby does not have
+    own_database.connection.execute("select pg_create_physical_replication_slot('standby', true)")
+    standby = Postgres("standby", own_postgres, standby_slot="standby")
+    relay = make_relay(own_database, "slot")
+    with FaultProxy(free_port(), own_postgres.port) as proxy, ExitStack() as stack:
+        stack.callback(standby.remove)
+        standby.start()
+        relay.cluster["PostgreSQL"]["Connection"]["port"] = str(proxy.port)
+        relay.cluster.setdefault("Walcast", {})["RetentionAge"] = "1s"
+        relay.start()
+        with Writer(own_database, per_second=200, lanes=4) as writer, Follower(relay) as follower:
+            # Which needs a slot that moves on; then it is to stay behind what clients know, as a restarted relay needs it.
+            until("the slot to be on the standby", lambda: synchronised(standby, own_database), 40)
+            relay.cluster["Walcast"]["RetentionAge"] = "15m"
+            relay.reload()
+            follower.wait_for(100)
+            committed = writer.stop()
+            follower.wait_until(committed[-1])
+            if restarted:
+                assert relay.stop() == 0
+            own_postgres.kill()
+            proxy.redirect(standby.port)
+            standby.promote()
+            promoted = ArvadosDatabase(standby, own_database.name)
+            stack.callback(promoted.connection.close)
+            if restarted:
+                relay.start(wait=False)
+            with Writer(promoted, per_second=200, lanes=4) as later:
+                follower.wait_for(100)
+                committed += later.stop()
+            follower.wait_until(committed[-1])
+        follower.assert_exactly_once(committed)
+        assert restarted or follower.connects == 1, "the client was disconnected"
+        status = source_of(relay)
+        assert (status["timeline"], status["epoch"], status["slots_lost"]) == (2, 0, 0), status
+        assert slot_row(promoted, "failover, synced, active") == (True, True, True)
+
+
+def synchronised(standby: Postgres, database: ArvadosDatabase) -> bool:
+    with standby.connect(database.name) as connection:
+        return connection.execute("select 1 from pg_replication_slots where slot_name = %s and synced and not temporary",
+                                  [slot_name(database)]).fetchone() is not None
 
 
 def test_publication_dropped_and_made_again(database: ArvadosDatabase, make_relay: RelayMaker) -> None:

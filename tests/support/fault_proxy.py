@@ -117,6 +117,10 @@ class FaultProxy:
     def accept(self) -> None:
         self._call(self._listen())
 
+    def redirect(self, target: int) -> None:
+        """New connections go to 127.0.0.1:`target`, as when an address moves to another machine."""
+        self._set(target=target)
+
     # In the loop's thread
 
     def _call(self, what: Coroutine[Any, Any, T]) -> T:

@@ -29,10 +29,11 @@ class Postgres:
     """Starts, stops, restarts and kills one cluster; makes databases in it.
 
     The superuser is `postgres`; everybody on the loopback address is trusted. A new cluster is a copy of `template`, a
-    stopped one, or made by initdb.
+    stopped one, or made by initdb. With `standby_slot` it is a standby of `template`, which runs and has that slot, and
+    keeps the failover slots of it.
     """
 
-    def __init__(self, name: str, template: "Postgres | None" = None) -> None:
+    def __init__(self, name: str, template: "Postgres | None" = None, standby_slot: str | None = None) -> None:
         self.port = free_port()
         self.directory: Path = postgres_directory(name)
         self.data = self.directory / "data"
@@ -42,9 +43,29 @@ class Postgres:
             self._run(str(POSTGRES_BIN / "initdb"), "-D", str(self.data), "-U", "postgres", "-A", "trust", "-E", "UTF8",
                       "--locale=C", "-N")
             self.set(**SETTINGS)
+        elif standby_slot is not None:
+            self._copy_running(template)
+            self.set(primary_conninfo=f"'host=127.0.0.1 port={template.port} user=postgres dbname=postgres'",
+                     primary_slot_name=f"'{standby_slot}'", hot_standby_feedback="on", sync_replication_slots="on",
+                     synchronized_standby_slots="''")
+            self._run("touch", str(self.data / "standby.signal"))
         else:
             self._run("cp", "-a", str(template.data), str(self.data))
         self.set(port=str(self.port))
+
+    def _copy_running(self, primary: "Postgres") -> None:
+        """A base backup, by hand, as not every distribution of PostgreSQL has pg_basebackup."""
+        with primary.connect("postgres") as connection:
+            connection.execute("select pg_backup_start('standby', fast => true)")
+            self._run("cp", "-a", str(primary.data), str(self.data))
+            label = connection.execute("select labelfile from pg_backup_stop(false)").fetchone()
+        assert label is not None
+        self._run("sh", "-c", 'rm -rf "$0/postmaster.pid" "$0/pg_replslot" && mkdir -m 700 "$0/pg_replslot"'
+                  ' && printf "%s" "$1" >"$0/backup_label"', str(self.data), label[0])
+
+    def promote(self) -> None:
+        """A standby becomes a primary, on a timeline of its own."""
+        self.execute("select pg_promote()")
 
     def _run(self, program: str, *arguments: str) -> None:
         done = subprocess.run([*postgres_user_prefix(), program, *arguments],
