@@ -1,19 +1,52 @@
 # A build directory with a sanitizer, and test programs in it. Sourced by asan.sh and tsan.sh.
 # shellcheck shell=bash
 
-# sanitize DIR SANITIZERS PROGRAM...: builds the test programs and runs them one after the other, all of them even if
-# one fails. Warnings are judged in build/; sanitizers confuse g++ into false ones.
-sanitize() {
-    local dir=$1 sanitizers=$2 program status=0
+# sanitized_build DIR SANITIZERS PROGRAM...: builds the programs. Warnings are judged in build/; sanitizers confuse g++ into
+# false ones.
+sanitized_build() {
+    local dir=$1 sanitizers=$2
     shift 2
-    install_packages build
+    install_packages build test
     configure "$dir" "-Db_sanitize=$sanitizers" -Db_lundef=false -Doptimization=1 -Ddebug=true \
         "-Dcpp_args=-fno-sanitize-recover=all -fno-omit-frame-pointer -g1 -w"
     compile "$dir" "$@"
-    for program in "$@"; do
+}
+
+# sanitize DIR SANITIZERS PROGRAM...: builds the test programs and runs them one after the other, all of them even if
+# one fails.
+sanitize() {
+    local dir=$1 program status=0
+    sanitized_build "$@"
+    for program in "${@:3}"; do
         echo "$dir/$program"
         "$dir/$program" --no-colors || status=1
     done
+    return $status
+}
+
+# sanitize_relay DIR SANITIZERS COMMAND...: builds the relay, and runs the command with it, a run of the end-to-end tests or
+# of the soak. Each process of the relay leaves its report, if there is one, in a file of its own: then it has failed, whatever
+# the tests say.
+sanitize_relay() {
+    local dir=$1 sanitizers=$2 status=0 report
+    local reports=$PWD/$dir/reports
+    shift 2
+    sanitized_build "$dir" "$sanitizers" server/walcast
+    rm -rf -- "$reports"
+    mkdir -p -- "$reports"
+    ASAN_OPTIONS=$ASAN_OPTIONS:log_path=$reports/report TSAN_OPTIONS=$TSAN_OPTIONS:log_path=$reports/report \
+        UBSAN_OPTIONS=$UBSAN_OPTIONS:log_path=$reports/report \
+        WALCAST_BIN=$PWD/$dir/server/walcast WALCAST_SANITIZED=1 "$@" || status=1
+    for report in "$reports"/*; do
+        [[ -s $report ]] || continue
+        head -n 60 -- "$report"
+        status=1
+    done
+    if [[ -n $(find "$reports" -type f) ]]; then
+        echo "0 passed, $(find "$reports" -type f | wc -l) failed"
+    else
+        echo "no report of the sanitizer"
+    fi
     return $status
 }
 

@@ -22,6 +22,9 @@ link_stages() {
     ((failed == 0))
 }
 
+# Of the end-to-end tests those in which the relay meets the most code in the least time.
+asan_slice='test_vectors or test_bad or test_many_clients or test_terminated or test_sighup or test_http'
+
 suite=$1
 case $suite in
     format | scripts | headers | tidy) exec dev.d/lint.sh "$suite" ;;
@@ -46,4 +49,8 @@ case $suite in
         ;;
     pgmatrix) exec dev.d/pgmatrix.sh slice ;;
     asan) exec dev.d/asan.sh ;;
+    asan-e2e) exec dev.d/asan.sh e2e -k "$asan_slice" ;;
+    tsan) exec dev.d/tsan.sh ;;
+    fuzz) exec dev.d/fuzz.sh ;;
+    soak) exec dev.d/soak.sh --seconds 45 ;;
 esac

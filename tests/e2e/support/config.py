@@ -1,5 +1,6 @@
 """The relay's configuration for a test, as a dictionary. JSON is YAML, so it is written as JSON."""
 
+import os
 from typing import Any
 
 from support.arvados import ANONYMOUS_TOKEN, CLUSTER, MANAGEMENT_TOKEN, SYSTEM_ROOT_TOKEN
@@ -26,6 +27,8 @@ def relay_config(port: int, database: str, database_port: int, *, source: str, s
         }},
         "Walcast": {"Source": source, "Slot": slot, "DrainTimeout": "5s"},
     }
+    if shards := os.environ.get("WALCAST_SHARDS"):
+        cluster["Walcast"]["Shards"] = int(shards)
     if tls:
         cluster["TLS"] = {"Certificate": f"file://{tls[0]}", "Key": f"file://{tls[1]}"}
     return {"Clusters": {CLUSTER: cluster}}

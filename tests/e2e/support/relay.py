@@ -17,6 +17,9 @@ from support.metrics import Metrics
 from support.paths import MIGRATIONS, RELAY
 from support.wait import free_port, listening, until
 
+#: The relay was built with a sanitizer, which looks for leaks when a process ends by itself.
+SANITIZED = "WALCAST_SANITIZED" in os.environ
+
 
 class Relay:
     """One `walcast -config FILE` on a free port, started and stopped as often as a test likes.
@@ -137,7 +140,9 @@ class Relay:
         """The end of the test: the relay must still be there if nobody ended it, and must have kept the secrets."""
         died = self.process is not None and self.process.poll() is not None
         tail = self.log_tail() if died else ""
-        if self.running():
+        if self.running() and SANITIZED:
+            assert self.stop(timeout=30) == 0, f"it found something at the end:\n{self.log_tail()}"
+        elif self.running():
             self.kill()
         assert not died, f"the relay ended by itself; its log ends:\n{tail}"
         self.assert_no_secret(self.log_text(), "the relay's log")
