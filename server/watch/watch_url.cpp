@@ -21,7 +21,10 @@ std::string without_query(std::string_view url) {
     return quoted_text(shortened(url.substr(0, url.find_first_of("?#")), 200));
 }
 
+/// With an empty query before a fragment, Boost.URL 1.81 fails an assertion of its own.
 bool has_token(const urls::url_view &url) {
+    if (url.encoded_query().empty())
+        return false;
     for (const auto &parameter : url.params())
         if (parameter.key == "api_token" && !parameter.value.empty())
             return true;
@@ -61,7 +64,7 @@ watch_url parse_watch_url(std::string_view text, std::string_view token) {
     made.shown =
         fmt::format("{}://{}{}", tls ? "wss" : "ws", std::string(url.encoded_host_and_port()), made.target);
     char separator = '?';
-    if (url.has_query() && !url.encoded_query().empty()) {
+    if (!url.encoded_query().empty()) {
         made.target += '?' + std::string(url.encoded_query());
         separator = '&';
     }

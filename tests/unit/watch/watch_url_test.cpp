@@ -25,6 +25,8 @@ TEST_CASE("where a URL leads") {
     CHECK(six.port == "8443");
     CHECK(six.target == "/x/y?a=b&api_token=t");
     CHECK(six.shown == "wss://[::1]:8443/x/y");
+
+    CHECK(parse_watch_url("ws://h/?#x", "t").target == "/websocket?api_token=t");
 }
 
 TEST_CASE("a token is percent-encoded: a plus would arrive as a space, an ampersand would end it") {
