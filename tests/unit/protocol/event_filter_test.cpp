@@ -157,6 +157,18 @@ TEST_CASE("filters: deep equality has one spelling") {
     CHECK(valid_json(canonical(R"([["\u0000\"\\",{"\n":null}]])")));
 }
 
+TEST_CASE("filters: numbers of any length, within the range of a double") {
+    const std::string zeros(500, '0');
+    CHECK(canonical("[[0." + zeros + "12345678901234567890123]]") == "[[0]]");
+    CHECK(canonical("[[0." + zeros.substr(0, 250) + "12345678901234567890123]]") ==
+          "[[1.2345678901234567e-251]]");
+    CHECK(canonical("[[1" + zeros.substr(0, 300) + ".0]]") == "[[1e+300]]");
+    CHECK(canonical("[[-12345678901234567890123e-200, 1.7976931348623157e308]]") ==
+          "[[-1.234567890123457e-178,1.7976931348623157e+308]]");
+    CHECK(!event_filter::compile("[[1" + zeros + "]]"));
+    CHECK(!event_filter::compile("[[1e999]]"));
+}
+
 TEST_CASE("filters: what a topic index may hash") {
     const auto both = event_filter::compile(
         R"([["event_type","in",["b","a","b"]],["object_uuid","=","u"],["object_owner_uuid","=","o"]])");

@@ -85,8 +85,8 @@ inline bool json_equal(const rapidjson::Value &one, const rapidjson::Value &othe
 
 /// Parses strictly: encoding validated, nothing after the value, any depth.
 inline bool valid_json(std::string_view text, rapidjson::Document &into) {
-    into.Parse<rapidjson::kParseValidateEncodingFlag | rapidjson::kParseIterativeFlag |
-               rapidjson::kParseFullPrecisionFlag>(text.data(), text.size());
+    into.Parse<rapidjson::kParseValidateEncodingFlag | rapidjson::kParseIterativeFlag>(text.data(),
+                                                                                       text.size());
     return !into.HasParseError();
 }
 
