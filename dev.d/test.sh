@@ -11,23 +11,24 @@
 #   autobahn the Autobahn test suite, if there is Python 2.7 oracle   a minute of faults, see ./dev oracle
 #   pgmatrix a slice of e2e on PostgreSQL 16, 17, 18
 #   tidy     clang-tidy finds no fault                      asan     unit and db under ASan and UBSan
-#   asan-e2e a choice of e2e under ASan and UBSan           tsan     unit and a busy relay under ThreadSanitizer
-#   fuzz     20 s with each fuzzer                          soak     45 s of use, in which nothing grows
+#   asan-e2e a choice of e2e under ASan and UBSan           soak     45 s of use, in which nothing grows
+#   tsan     unit and a busy relay under ThreadSanitizer    fuzz     some seconds with each fuzzer
 #
 # All of them, in this order, without SUITE. (tidy begins when e2e does, which waits more than it works, and gives way to
-# it.) A suite that fails does not keep the others from running; one that crashes,
+# it; so does tsan with asan-e2e.) A suite that fails does not keep the others from running; one that crashes,
 # hangs or cannot run counts as one that failed. What it wrote is in build/test/SUITE.log.
 source "$(dirname -- "$0")/lib.sh"
 
-all=(format scripts build headers link unit bench db schema autobahn e2e oracle pgmatrix tidy asan asan-e2e tsan fuzz soak)
+all=(format scripts build headers link unit bench db schema autobahn e2e oracle pgmatrix tidy asan asan-e2e soak tsan fuzz)
 # seconds; a suite that hangs is ended
 declare -A limit=([build]=1800 [asan]=1800 [tidy]=1800 [asan-e2e]=1800 [tsan]=1800 [fuzz]=1800)
+declare -A beside=([e2e]=tidy [asan-e2e]=tsan)
 declare -A pid=() start=()
 passed=0
 failed=0
 
 main() {
-    local suite
+    local suite other
     local -a suites=("$@")
     ((${#suites[@]} > 0)) || suites=("${all[@]}")
     for suite in "${suites[@]}"; do
@@ -41,8 +42,9 @@ main() {
     trap 'exit 143' TERM HUP
     for suite in "${suites[@]}"; do
         [[ -n ${pid[$suite]:-} ]] || start_suite "$suite"
-        if [[ $suite == e2e && " ${suites[*]} " == *" tidy "* && -z ${pid[tidy]:-} ]]; then
-            start_suite tidy nice -n 19
+        other=${beside[$suite]:-}
+        if [[ -n $other && " ${suites[*]} " == *" $other "* && -z ${pid[$other]:-} ]]; then
+            start_suite "$other" nice -n 19
         fi
         finish_suite "$suite"
     done

@@ -15,7 +15,7 @@ from support.arvados import ArvadosDatabase, insert_log
 from support.load import Writer
 from support.paths import OUTPUT, SCHEMA
 from support.postgres import Postgres
-from support.relay import Relay, migrate_up
+from support.relay import SANITIZED, Relay, migrate_up
 from support.wait import until
 from visitors import Visitors
 
@@ -116,7 +116,7 @@ def soak() -> Iterator[Soak]:
     try:
         cluster.execute("create database arvados")
         cluster.load("arvados", SCHEMA)
-        directory = OUTPUT / "soak"
+        directory = OUTPUT / ("soak-sanitized" if SANITIZED else "soak")
         directory.mkdir(parents=True, exist_ok=True)
         for old in directory.glob("*.log"):
             old.unlink()
