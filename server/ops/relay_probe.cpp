@@ -41,8 +41,7 @@ relay_probe::relay_probe(prometheus::Registry &into, const std::string &config_s
                             "1: the disk for temporary files takes nothing, so no changes are read."))
     , by_slot_(gauge(into, "walcast_source_is_slot", "1: the slot is read; 0: the listener, or nothing yet."))
     , ready_(gauge(into, "walcast_ready", "1: the feed has been refilled."))
-    , covered_(gauge(into, "walcast_covered",
-                     "1: the database sends all that is needed and no secrets.")) {
+    , covered_(gauge(into, "walcast_covered", "1: the database sends all that is needed and no secrets.")) {
     queue_capacity_.Set(queue_capacity);
     most_connections_.Set(most_connections);
     prometheus::BuildGauge()
