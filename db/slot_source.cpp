@@ -23,9 +23,7 @@ namespace {
 
 constexpr asio::use_awaitable_t<async_connection::executor> use_awaitable{};
 constexpr auto connect_limit = 15s;
-/// A position that another connection has seen must be reached within this time, or data must flow; twice the
-/// time after each attempt, as the server may be working through something large that is not for us.
-constexpr auto first_stall_limit = 30s;
+/// Of slot_options::stall.
 constexpr auto last_stall_limit = 1h;
 /// The longest that the stream is left without a status update; wal_sender_timeout is a minute by default.
 constexpr auto confirm_interval = 5s;
@@ -56,7 +54,7 @@ slot_source::slot_source(slot_options options, batch_sink sink, std::function<bo
                  })
     , retention_(options_.keep)
     , memory_(options_.memory, log)
-    , stall_limit_(first_stall_limit) {
+    , stall_limit_(options_.stall) {
     status_.kind = "slot";
     status_.state = "connecting";
 }
@@ -284,9 +282,9 @@ void slot_source::watch_progress(std::chrono::steady_clock::time_point now) {
     if (decoded_ > progress_ || decoded_ >= expected_) {
         progress_ = decoded_;
         progress_at_ = now;
-        stall_limit_ = first_stall_limit;
+        stall_limit_ = options_.stall;
     } else if (now - progress_at_ > stall_limit_) {
-        stall_limit_ = std::min<std::chrono::seconds>(2 * stall_limit_, last_stall_limit);
+        stall_limit_ = std::min<std::chrono::milliseconds>(2 * stall_limit_, last_stall_limit);
         throw connection_error(fmt::format("the stream stands at {} while the log has reached {}",
                                            to_string(decoded_), to_string(expected_)));
     }

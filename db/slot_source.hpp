@@ -28,6 +28,9 @@ struct slot_options {
     /// A stream on which nothing was heard for so long, in spite of asking, is given up; and so is a query
     /// without an answer.
     std::chrono::milliseconds silence{20'000};
+    /// A position that another connection has seen must be reached within this time, or data must flow. Twice
+    /// the time after each attempt, as the server may be working through something large that is not for us.
+    std::chrono::milliseconds stall{30'000};
 };
 
 /// The source that reads a logical replication slot.
@@ -128,7 +131,7 @@ class slot_source : public source {
     lsn expected_; ///< the log reached so far, says who else asks the database
     lsn progress_; ///< decoded_, when it was last seen to move
     std::chrono::steady_clock::time_point progress_at_; ///< and when that was, or data came
-    std::chrono::seconds stall_limit_;
+    std::chrono::milliseconds stall_limit_;
     std::uint64_t keep_cap_ = 0; ///< half of max_slot_wal_keep_size; 0: none
     std::chrono::steady_clock::time_point heard_at_;
     std::chrono::steady_clock::time_point confirmed_at_;

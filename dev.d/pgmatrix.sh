@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# run the db and e2e tests on other versions of PostgreSQL: 15, 16, 17, 18
+# run the db and e2e tests and the oracle on other versions of PostgreSQL: 15, 16, 17, 18
 #
 # usage: ./dev pgmatrix [VERSION]... [-- PYTEST ARG...]
 #        ./dev pgmatrix slice        what ./dev test runs: some e2e tests on 16, 17 and 18, and the db tests on the newest
 #
-# All of 16, 17 and 18 without VERSION; 15 is the one of ./dev test. Arguments for pytest choose among the e2e tests, as in
-# `./dev pgmatrix 18 -- test_restart.py -k slot`, and leave the db tests out. The programs come from npm, once, and stay in
+# All of 16, 17 and 18 without VERSION; 15 is the one of ./dev test. The oracle runs half a minute with each source.
+# Arguments for pytest choose among the e2e tests, as in `./dev pgmatrix 18 -- test_restart.py -k slot`, and leave the rest
+# out. The programs come from npm, once, and stay in
 # build/postgres (tests/support/postgres_versions.sh); a version that cannot be had counts as skipped.
 source "$(dirname -- "$0")/lib.sh"
 
@@ -13,6 +14,9 @@ source "$(dirname -- "$0")/lib.sh"
 slice=(test_migrate_while_running.py test_large_transactions.py
     test_restart.py test_unsuitable_database.py test_idle.py -k 'not listener')
 newest=18
+# On the newest alone: what tells when the catalogs or the messages of the stream have changed, and a failover.
+newest_slice=(test_schema_changes.py test_slots.py
+    -k 'slot and (jsonb or enum or (harmful and publi) or anew or secret) or test_failover and lost or test_publication')
 
 versions=()
 pytest=()
@@ -29,7 +33,7 @@ done
 ((${#versions[@]} > 0)) || versions=(16 17 18)
 install_packages build test
 configure build
-compile build server/walcast tests/db/db_tests
+compile build server/walcast tests/db/db_tests tests/db/arvados_statements
 
 status=0
 skipped=0
@@ -44,11 +48,19 @@ for version in "${versions[@]}"; do
     ((got == 0)) || exit "$got"
     export WALCAST_PG_BIN=$bin
     if [[ $only_slice == yes ]]; then
-        [[ $version != "$newest" ]] || build/tests/db/db_tests --no-colors || status=1
         tests/e2e/run.sh --color=no "${slice[@]}" || status=1
-    else
-        ((${#pytest[@]} > 0)) || build/tests/db/db_tests --no-colors || status=1
+        if [[ $version == "$newest" ]]; then
+            build/tests/db/db_tests --no-colors || status=1
+            tests/e2e/run.sh --color=no "${newest_slice[@]}" || status=1
+        fi
+    elif ((${#pytest[@]} > 0)); then
         tests/e2e/run.sh --color=no "${pytest[@]}" || status=1
+    else
+        build/tests/db/db_tests --no-colors || status=1
+        tests/e2e/run.sh --color=no || status=1
+        for kind in slot listener; do
+            tests/oracle/run.sh events --seconds 30 --seed "$version" --source "$kind" || status=1
+        done
     fi
 done
 ((skipped == 0)) || echo "0 passed, 0 failed, $skipped skipped"
