@@ -15,6 +15,8 @@ namespace {
 
 constexpr asio::use_awaitable_t<async_connection::executor> use_awaitable{};
 
+constexpr std::size_t most_warnings = 100;
+
 struct clear_result {
     void operator()(PGresult *of) const { PQclear(of); }
 };
@@ -23,9 +25,11 @@ using result_ptr = std::unique_ptr<PGresult, clear_result>;
 query_result copy_error(const PGresult *from) {
     const auto *state = PQresultErrorField(from, PG_DIAG_SQLSTATE);
     const auto *message = PQresultErrorField(from, PG_DIAG_MESSAGE_PRIMARY);
+    const auto *function = PQresultErrorField(from, PG_DIAG_SOURCE_FUNCTION);
     return {.what = query_result::kind::error,
             .sqlstate = state ? state : "",
-            .message = one_line(message ? message : PQresultErrorMessage(from))};
+            .message = one_line(message ? message : PQresultErrorMessage(from)),
+            .function = function ? function : ""};
 }
 
 query_result copy_result(const PGresult *from) {
@@ -101,10 +105,18 @@ async_connection::awaitable<void> async_connection::wait(descriptor::wait_type w
 
 void async_connection::take_notice(void *self, const PGresult *notice) {
     // Class 00 are mere notices, 01 and others warnings.
-    auto &warning = static_cast<async_connection *>(self)->warning_;
+    auto &warnings = static_cast<async_connection *>(self)->warnings_;
     auto given = copy_error(notice);
-    if (warning.sqlstate.empty() && !given.sqlstate.starts_with("00"))
-        warning = std::move(given);
+    if (warnings.size() < most_warnings && !given.sqlstate.starts_with("00"))
+        warnings.push_back(std::move(given));
+}
+
+std::optional<query_result> async_connection::take_warning() {
+    if (warnings_.empty())
+        return std::nullopt;
+    auto first = std::move(warnings_.front());
+    warnings_.pop_front();
+    return first;
 }
 
 async_connection::awaitable<void> async_connection::connect(std::string parameters,

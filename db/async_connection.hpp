@@ -7,8 +7,10 @@
 #include <boost/asio/posix/basic_stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
+#include <deque>
 #include <libpq-fe.h>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -47,9 +49,8 @@ class async_connection {
     void consume_input();
     /// The next message, valid until the next call.
     [[nodiscard]] copy_state next(std::string_view &message);
-    /// The first warning of the server since the connection began; empty if there was none. (The fields that
-    /// are filled are sqlstate and message.)
-    [[nodiscard]] const query_result &warning() const { return warning_; }
+    /// A warning of the server that came before the last message and was not taken yet.
+    [[nodiscard]] std::optional<query_result> take_warning();
     /// Why a copy ended: an error.
     [[nodiscard]] query_result end_reason();
     /// Sends a message; throws connection_error.
@@ -82,8 +83,8 @@ class async_connection {
     boost::asio::basic_waitable_timer<std::chrono::steady_clock,
                                       boost::asio::wait_traits<std::chrono::steady_clock>, executor>
         timer_;
-    char *buffer_ = nullptr; ///< the message last returned
-    query_result warning_;
+    char *buffer_ = nullptr;            ///< the message last returned
+    std::deque<query_result> warnings_; ///< bounded: the newest are dropped
     bool abandoned_ = false;
 };
 

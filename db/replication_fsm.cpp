@@ -145,7 +145,8 @@ replication_failure replication_fsm::explain(const query_result &error) const {
 std::optional<replication_failure> replication_fsm::explain_warning(const query_result &warning) const {
     // Until PostgreSQL 17 changes from when there was no publication are an error. From 18 on they are left
     // out, with this warning: what follows has a gap.
-    if (state_ == state::streaming && warning.sqlstate == object_not_in_prerequisite_state)
+    // Others have the same SQLSTATE.
+    if (state_ == state::streaming && warning.function == "LoadPublications")
         return unpublished(warning.message);
     return std::nullopt;
 }

@@ -48,6 +48,7 @@ struct query_result {
     std::vector<std::vector<std::optional<std::string>>> rows;
     std::string sqlstate; ///< of an error
     std::string message;  ///< likewise, its primary line
+    std::string function; ///< likewise, of the server's: unlike the message, it is in no language
 };
 
 /// What a process remembers of its earlier conversations.

@@ -219,7 +219,7 @@ slot_source::awaitable<replication_failure> slot_source::stream(async_connection
         while (pending_.bytes < batch_bytes &&
                (state = connection.next(message)) == async_connection::copy_state::message) {
             // It came before this message, which must not be taken for all that there is up to its position.
-            if (auto gap = dialogue.explain_warning(connection.warning()))
+            if (auto gap = look_at_warnings(connection, dialogue))
                 co_return std::move(*gap);
             drained += message.size();
             const auto parsed = parse_replication_message(message);
@@ -232,7 +232,7 @@ slot_source::awaitable<replication_failure> slot_source::stream(async_connection
             heard_at_ = std::chrono::steady_clock::now();
         }
         emit();
-        if (auto gap = dialogue.explain_warning(connection.warning()))
+        if (auto gap = look_at_warnings(connection, dialogue))
             co_return std::move(*gap);
         note_streams();
         if (state == async_connection::copy_state::ended)
@@ -251,6 +251,17 @@ slot_source::awaitable<replication_failure> slot_source::stream(async_connection
             co_await connection.wait_readable();
         }
     }
+}
+
+std::optional<replication_failure> slot_source::look_at_warnings(async_connection &connection,
+                                                                 const replication_fsm &dialogue) {
+    while (const auto warning = connection.take_warning()) {
+        if (auto ends = dialogue.explain_warning(*warning))
+            return ends;
+        if (std::exchange(warned_, warning->message) != warning->message)
+            log_.warning("the server warns", {{"problem", warning->message}});
+    }
+    return std::nullopt;
 }
 
 bool slot_source::over_budget() const {

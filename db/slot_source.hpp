@@ -84,6 +84,9 @@ class slot_source : public source {
     /// Returns when the stream has ended, with what to do next.
     [[nodiscard]] awaitable<replication_failure> stream(async_connection &connection,
                                                         const replication_fsm &dialogue);
+    /// What the server warns of is logged; what ends the stream, if it is that.
+    [[nodiscard]] std::optional<replication_failure> look_at_warnings(async_connection &connection,
+                                                                      const replication_fsm &dialogue);
     [[nodiscard]] awaitable<void> consume(async_connection &connection, std::string_view payload);
     /// The disk took nothing of a message: holds the server back until the disk takes it. After a while gives
     /// the connection up, to read large transactions whole instead.
@@ -144,6 +147,7 @@ class slot_source : public source {
                                       boost::asio::wait_traits<std::chrono::steady_clock>,
                                       async_connection::executor>
         ticker_{io_.get_executor()};
+    std::string warned_;     ///< by the server, last
     bool streaming_ = false; ///< the connection is past its dialogue
     /// The disk was full: until then connections ask for large transactions whole.
     std::chrono::steady_clock::time_point whole_until_;

@@ -284,9 +284,10 @@ TEST_CASE("a slot with changes from when there was no publication is made again"
     const auto end = play(known_slot, before);
     CHECK(end.machine.explain(failing("42704")).what_to_do == remedy::remake_slot);
     CHECK(end.machine.explain(failing("57P01")).what_to_do == remedy::reconnect);
-    CHECK(end.machine.explain_warning(failing("55000")).value().what_to_do == remedy::remake_slot);
-    CHECK_FALSE(end.machine.explain_warning(failing("01000")));
-    CHECK_FALSE(end.machine.explain_warning({}));
+    auto warning = failing("55000"); // so has one about a standby that is away
+    CHECK_FALSE(end.machine.explain_warning(warning));
+    warning.function = "LoadPublications";
+    CHECK(end.machine.explain_warning(warning).value().what_to_do == remedy::remake_slot);
 
     replication_fsm again({.slot = "walcast", .publication = "walcast", .remake_slot = true}, before);
     (void)again.connected(version_15);
