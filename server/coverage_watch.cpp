@@ -15,6 +15,8 @@ constexpr std::chrono::milliseconds interval = 2s;
 constexpr std::chrono::milliseconds first_interval = 50ms;
 /// How long the source may take to get to where the log ended; then the next look tries again.
 constexpr auto decode_limit = 20s;
+/// How often to see meanwhile whether it is still on its way.
+constexpr auto source_interval = 500ms;
 constexpr std::uint32_t rows_at_a_time = 500;
 } // namespace
 
@@ -153,8 +155,17 @@ bool coverage_watch::hand_over(std::vector<transaction_ptr> rows, lsn as_of) {
         wake_.notify_all();
     });
     outside_.request_position(as_of);
+    const auto deadline = std::chrono::steady_clock::now() + decode_limit;
     std::unique_lock lock(mutex_);
-    return wake_.wait_for(lock, decode_limit, [&] { return *handled || stopping_; }) && *handled;
+    while (!wake_.wait_for(lock, source_interval, [&] { return *handled || stopping_; })) {
+        // A source that is away gets nowhere, perhaps for a reason that the next look finds.
+        lock.unlock();
+        const bool away = outside_.source().state == "connecting";
+        lock.lock();
+        if (away || std::chrono::steady_clock::now() > deadline)
+            break;
+    }
+    return *handled;
 }
 
 std::string coverage_watch::problem() const {

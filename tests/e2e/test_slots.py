@@ -285,6 +285,7 @@ def test_failover_slot(own_database: ArvadosDatabase, own_postgres: Postgres, ma
     relay = make_relay(own_database, "slot").start()
     assert slot_row(own_database, "failover") == (True,)
     relay.stop()
+    until("the slot to be free", lambda: slot_row(own_database, "not active")[0])
     own_database.connection.execute("select pg_drop_replication_slot(%s)", [slot_name(own_database)])
     own_database.connection.execute("select pg_create_logical_replication_slot(%s, 'pgoutput')", [slot_name(own_database)])
     assert slot_row(own_database, "failover") == (False,)
@@ -309,7 +310,7 @@ def test_failover(own_database: ArvadosDatabase, own_postgres: Postgres, make_re
         relay.start()
         with Writer(own_database, per_second=200, lanes=4) as writer, Follower(relay) as follower:
             # Which needs a slot that moves on; then it is to stay behind what clients know, as a restarted relay needs it.
-            until("the slot to be on the standby", lambda: synchronised(standby, own_database), 40)
+            until("the slot to be on the standby", lambda: synchronised(standby, own_database), 40, every=0.2)
             relay.cluster["Walcast"]["RetentionAge"] = "15m"
             relay.reload()
             follower.wait_for(100)
@@ -336,6 +337,9 @@ def test_failover(own_database: ArvadosDatabase, own_postgres: Postgres, make_re
 
 
 def synchronised(standby: Postgres, database: ArvadosDatabase) -> bool:
+    """A slot can be synchronised when it has gone beyond what the standby had when it first saw it. How far a slot needs the
+    catalogs of the past moves on with records that a server writes each 15 seconds, or when asked."""
+    database.connection.execute("select pg_log_standby_snapshot()")
     with standby.connect(database.name) as connection:
         return connection.execute("select 1 from pg_replication_slots where slot_name = %s and synced and not temporary",
                                   [slot_name(database)]).fetchone() is not None
