@@ -115,7 +115,7 @@ minimize_corpus() {
     local saved=tests/fuzz/corpus/$target fresh=build-fuzz/minimal/$target
     rm -rf -- "$fresh"
     mkdir -p "$fresh" "$saved"
-    fuzzer "$target" -set_cover_merge=1 "$fresh" "$saved" "build-fuzz/corpus/$target" >"build-fuzz/$target-merge.log" 2>&1 ||
+    fuzzer "$target" -use_counters=0 -set_cover_merge=1 "$fresh" "$saved" "build-fuzz/corpus/$target" >"build-fuzz/$target-merge.log" 2>&1 ||
         fail "$target: see build-fuzz/$target-merge.log"
     find "$saved" -type f -delete
     for file in "$fresh"/*; do
