@@ -13,7 +13,7 @@ source dev.d/sanitize.sh
 # Memory is not looked at: the sanitizer remembers accesses.
 busy_relay() {
     (($# > 0)) || set -- --seconds 30
-    WALCAST_SOAK_TESTS='soak or due' sanitize_relay build-tsan thread dev.d/soak.sh "$@"
+    WALCAST_SOAK_TESTS='was_a_soak or due' sanitize_relay build-tsan thread dev.d/soak.sh "$@"
 }
 
 case ${1:-} in

@@ -39,7 +39,7 @@ void read_values(const row &of, const relation &table) {
         const auto one = of[at];
         static_cast<void>(to_integer(one, type));
         static_cast<void>(to_boolean(one));
-        static_cast<void>(to_unix_microseconds(one));
+        static_cast<void>(to_unix_microseconds(one, type));
         if (const auto text = to_text(one, type))
             require(one.bytes.ends_with(*text), "a text lies within its value");
     }

@@ -64,7 +64,8 @@ void check_feed(std::string_view text) {
             static_cast<void>(to_text(of, type));
         }
         static_cast<void>(to_boolean(of));
-        static_cast<void>(to_unix_microseconds(of));
+        for (const auto type : {pg_type::timestamp, pg_type::timestamptz, pg_type::text})
+            static_cast<void>(to_unix_microseconds(of, type));
     }
     if (is_portable_data_hash(text))
         require(object_kind(text) == "arvados#collection", "a portable data hash is a collection");
