@@ -58,6 +58,7 @@ sanitize_relay() {
 }
 
 # A report ends the program with this status; everything is a report that is undefined, raced, or leaked.
+export LSAN_OPTIONS=suppressions=$PWD/dev.d/leaks.ignore:print_suppressions=0
 export ASAN_OPTIONS=exitcode=99:detect_stack_use_after_return=1:strict_string_checks=1:check_initialization_order=1
 export UBSAN_OPTIONS=print_stacktrace=1:exitcode=99
 export TSAN_OPTIONS=exitcode=99:halt_on_error=1:second_deadlock_stack=1
