@@ -68,12 +68,12 @@ read_arguments() {
     fi
 }
 
-# What all runs have in common: 4 KB hold whatever matters, 2 GB are too much, 10 s too long.
+# What all runs have in common: 4 KB hold whatever matters, 2 GB are too much, a minute too long.
 fuzzer() {
     local target=$1
     shift
     mkdir -p "build-fuzz/corpus/$target"
-    "$dir/tests/fuzz/${target}_fuzz" -max_len=4096 -timeout=10 -rss_limit_mb=2048 \
+    "$dir/tests/fuzz/${target}_fuzz" -max_len=4096 -timeout=60 -rss_limit_mb=2048 \
         -artifact_prefix="build-fuzz/found/$target-" "$@"
 }
 

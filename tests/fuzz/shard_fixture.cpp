@@ -19,7 +19,7 @@ namespace walcast::fuzz {
 
 namespace {
 
-constexpr int patience_ms = 8000;
+constexpr int patience_ms = 30'000;
 
 /// Believes every token; has the events of the feed and no others.
 class prompt_database : public services {
