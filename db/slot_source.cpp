@@ -349,6 +349,7 @@ void slot_source::emit(bool always) {
     next.decoded = decoded_;
     next.epoch = epoch_;
     next.ready = ready_;
+    next.exact = true;
     // Remembered before it is handed over: killed in between, nothing is repeated, as it comes from the slot
     // again.
     memory_.note(next.transactions);

@@ -17,6 +17,7 @@ struct batch {
     /// before, positions have begun anew.
     std::uint64_t epoch = 0;
     bool ready = false;    ///< the source has caught up with where the log ended when it started
+    bool exact = false;    ///< the source brings the changes of all tables, not only rows of logs
     std::size_t bytes = 0; ///< memory of the transactions, for back-pressure
 
     [[nodiscard]] bool empty() const { return transactions.empty(); }

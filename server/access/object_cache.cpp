@@ -1,0 +1,126 @@
+#include "server/access/object_cache.hpp"
+
+#include <algorithm>
+
+namespace walcast {
+
+const object_facts *object_cache::find(std::string_view uuid) {
+    const auto found = places_.find(uuid_text(uuid));
+    if (found == places_.end())
+        return nullptr;
+    entries_.splice(entries_.begin(), entries_, found->second);
+    return &found->second->facts;
+}
+
+void object_cache::set(const uuid_text &uuid, const object_facts &to) {
+    if (uuid.empty())
+        return;
+    const auto found = places_.find(uuid);
+    if (found == places_.end()) {
+        entries_.push_front({uuid, to});
+        places_.emplace(uuid, entries_.begin());
+        index(entries_.front());
+        if (entries_.size() > most_)
+            forget(uuid_text(entries_.back().uuid));
+        return;
+    }
+    auto &one = *found->second;
+    if (one.facts.exists != to.exists || one.facts.row_id != to.row_id || !(one.facts.linked == to.linked)) {
+        unindex(one);
+        one.facts = to;
+        index(one);
+    } else {
+        one.facts = to;
+    }
+    entries_.splice(entries_.begin(), entries_, found->second);
+}
+
+void object_cache::set_read(const uuid_text &uuid, const object_facts &to) {
+    if (places_.contains(uuid))
+        return;
+    const bool is_gone = to.exists && gone_.contains({class_of(uuid.view()), to.row_id});
+    set(uuid, is_gone ? object_facts() : to);
+}
+
+void object_cache::erase(object_class what, std::int64_t row_id) {
+    const row_key key{what, row_id};
+    if (gone_.insert(key).second) {
+        gone_in_order_.push_back(key);
+        if (gone_in_order_.size() > most_gone) {
+            gone_.erase(gone_in_order_.front());
+            gone_in_order_.pop_front();
+        }
+    }
+    const auto found = rows_.find(key);
+    if (found != rows_.end())
+        set(uuid_text(found->second), {});
+}
+
+void object_cache::forget(const uuid_text &uuid) {
+    const auto found = places_.find(uuid);
+    if (found == places_.end())
+        return;
+    const auto list = requests_.find(found->second->facts.linked);
+    if (list != requests_.end() && class_of(uuid.view()) == object_class::container_request)
+        list->second.complete = false;
+    remove(found->second);
+}
+
+void object_cache::forget(object_class what) {
+    for (auto at = entries_.begin(); at != entries_.end();) {
+        const auto here = at++;
+        if (class_of(here->uuid.view()) == what)
+            remove(here);
+    }
+    if (what == object_class::container_request)
+        requests_.clear();
+}
+
+void object_cache::clear() {
+    entries_.clear();
+    places_.clear();
+    rows_.clear();
+    requests_.clear();
+    gone_.clear();
+    gone_in_order_.clear();
+}
+
+const std::vector<uuid_text> *object_cache::requests_of(std::string_view container) {
+    const auto found = requests_.find(uuid_text(container));
+    return found == requests_.end() || !found->second.complete ? nullptr : &found->second.known;
+}
+
+void object_cache::remove(place which) {
+    unindex(*which);
+    places_.erase(which->uuid);
+    entries_.erase(which);
+}
+
+void object_cache::index(const entry &of) {
+    if (!of.facts.exists)
+        return;
+    const auto what = class_of(of.uuid.view());
+    const auto row = rows_.find({what, of.facts.row_id});
+    if (row != rows_.end() && !(row->second == of.uuid)) // the row had another uuid before
+        set(uuid_text(row->second), {});
+    rows_[{what, of.facts.row_id}] = of.uuid;
+    if (what == object_class::container_request && !of.facts.linked.empty())
+        requests_[of.facts.linked].known.push_back(of.uuid);
+}
+
+void object_cache::unindex(const entry &of) {
+    if (!of.facts.exists)
+        return;
+    const auto what = class_of(of.uuid.view());
+    const auto row = rows_.find({what, of.facts.row_id});
+    if (row != rows_.end() && row->second == of.uuid)
+        rows_.erase(row);
+    const auto list = requests_.find(of.facts.linked);
+    if (what != object_class::container_request || list == requests_.end())
+        return;
+    std::erase(list->second.known, of.uuid);
+    if (list->second.known.empty() && !list->second.complete)
+        requests_.erase(list);
+}
+
+} // namespace walcast

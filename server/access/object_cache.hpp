@@ -1,0 +1,82 @@
+#pragma once
+
+#include "server/access/object_facts.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <list>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+namespace walcast {
+
+/// The facts of the objects that changed or were asked for last, as they are at the position that the judge
+/// has come to. An object that is known not to exist is an entry, too.
+///
+/// The stream keeps it current, so what is here needs no query, and is right where an answer says otherwise:
+/// that is of another moment. Bounded: what was not used for longest goes.
+class object_cache {
+  public:
+    explicit object_cache(std::size_t most)
+        : most_(most) {}
+
+    /// Null: not known.
+    [[nodiscard]] const object_facts *find(std::string_view uuid);
+    void set(const uuid_text &uuid, const object_facts &to);
+    /// What a query has read; nothing changes if it is known already, or if the row is known to be gone.
+    void set_read(const uuid_text &uuid, const object_facts &to);
+    /// A row with this `id` is gone.
+    void erase(object_class what, std::int64_t row_id);
+    /// Forgets one, or all of a class: they have to be asked for again.
+    void forget(const uuid_text &uuid);
+    void forget(object_class what);
+    void clear();
+
+    /// The requests that run, or ran, in a container; null: not known.
+    [[nodiscard]] const std::vector<uuid_text> *requests_of(std::string_view container);
+    /// The facts of all of them have been set.
+    void complete_requests(const uuid_text &container) { requests_[container].complete = true; }
+
+    [[nodiscard]] std::size_t size() const { return entries_.size(); }
+
+  private:
+    struct entry {
+        uuid_text uuid;
+        object_facts facts;
+    };
+    using place = std::list<entry>::iterator;
+    struct row_key {
+        object_class what;
+        std::int64_t id;
+        bool operator==(const row_key &) const = default;
+    };
+    struct row_hash {
+        std::size_t operator()(const row_key &of) const {
+            return static_cast<std::size_t>(of.id) * 16 + static_cast<std::size_t>(of.what);
+        }
+    };
+
+    /// Of the requests of a container, those that are here; `complete`: that is all of them.
+    struct request_list {
+        std::vector<uuid_text> known;
+        bool complete = false;
+    };
+    /// Rows that were deleted last, which an answer may still show.
+    static constexpr std::size_t most_gone = 100'000;
+
+    void remove(place which);
+    void index(const entry &of);
+    void unindex(const entry &of);
+
+    std::size_t most_;
+    std::list<entry> entries_; ///< the one used last comes first
+    std::unordered_map<uuid_text, place> places_;
+    std::unordered_map<row_key, uuid_text, row_hash> rows_;
+    std::unordered_map<uuid_text, request_list> requests_; ///< by container
+    std::unordered_set<row_key, row_hash> gone_;
+    std::deque<row_key> gone_in_order_;
+};
+
+} // namespace walcast

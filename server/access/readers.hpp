@@ -1,0 +1,73 @@
+#pragma once
+
+#include "server/access/object_cache.hpp"
+#include "server/access/uuid_text.hpp"
+
+#include <cstdint>
+#include <functional>
+#include <string_view>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+namespace walcast {
+
+/// Groups that are trashed and frozen, with all that lies below them (facts: trashed_groups, frozen_groups).
+struct hidden_groups {
+    std::unordered_map<uuid_text, std::int64_t> trashed; ///< when; may lie in the future
+    std::unordered_set<uuid_text> frozen;
+
+    [[nodiscard]] bool is_trashed(const uuid_text &group, std::int64_t at_us) const {
+        const auto found = trashed.find(group);
+        return found != trashed.end() && found->second <= at_us;
+    }
+    [[nodiscard]] bool is_frozen(const uuid_text &group) const { return frozen.contains(group); }
+};
+
+/// One reason for which users may read an object; administrators need none.
+struct reader_term {
+    enum class kind : std::uint8_t {
+        everyone,
+        active_users, ///< a role group that is visible to all
+        user,         ///< the one with this uuid
+        reaches,      ///< who has a grant on this uuid
+        owns,         ///< who has one that covers what this uuid owns
+    };
+    kind what;
+    std::uint8_t level = 1;
+    uuid_text uuid;
+};
+
+/// Who may read an object: whoever meets one of the terms. Unless something is not known; then what.
+struct reader_rule {
+    std::vector<reader_term> terms;
+    std::vector<uuid_text> missing;
+
+    [[nodiscard]] bool known() const { return missing.empty(); }
+};
+
+/// The rules of the Arvados API for `GET /arvados/v1/<class>/<uuid>?include_trash=true`, which is what
+/// arvados-ws asks for every event (facts: permission model), for users who are not administrators.
+///
+/// The rules say nothing about any one user, so an event is looked at once however many there are.
+class reader_rules {
+  public:
+    explicit reader_rules(bool roles_visible_to_all)
+        : roles_visible_to_all_(roles_visible_to_all) {}
+
+    /// `at_us`, microseconds since 1970 UTC, decides what is trashed by then.
+    [[nodiscard]] reader_rule readers_of(std::string_view uuid, object_cache &objects,
+                                         const hidden_groups &hidden, std::int64_t at_us) const;
+
+  private:
+    bool roles_visible_to_all_; ///< Users.RoleGroupsVisibleToAll
+};
+
+/// The object that decides who may read an event: the owner of one that was deleted, or itself.
+[[nodiscard]] inline std::string_view object_that_decides(std::string_view event_type,
+                                                          std::string_view object_uuid,
+                                                          std::string_view object_owner_uuid) {
+    return event_type == "delete" ? object_owner_uuid : object_uuid;
+}
+
+} // namespace walcast

@@ -1,0 +1,60 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <string_view>
+
+namespace walcast {
+
+/// The uuid of an Arvados object, in place: 27 characters or fewer. Longer text is no uuid, and empty here.
+class uuid_text {
+  public:
+    static constexpr std::size_t full = 27;
+
+    uuid_text() = default;
+    explicit uuid_text(std::string_view text) {
+        if (text.size() > full)
+            return;
+        for (const char one : text)
+            text_[size_++] = one;
+    }
+
+    [[nodiscard]] std::string_view view() const { return {text_.data(), size_}; }
+    [[nodiscard]] bool empty() const { return size_ == 0; }
+    bool operator==(const uuid_text &other) const { return view() == other.view(); }
+
+  private:
+    std::array<char, full> text_;
+    std::uint8_t size_ = 0;
+};
+
+/// What a uuid is the uuid of: its eighth to twelfth character (facts: identifiers).
+enum class object_class : std::uint8_t {
+    none, ///< not a uuid, or of a class without rules: nobody reads it but administrators
+    collection,
+    group,
+    container_request,
+    container,
+    workflow,
+    user,
+    link,
+    token,
+    virtual_machine,
+    credential,
+    authorized_key,
+    keep_service,
+};
+
+[[nodiscard]] object_class class_of(std::string_view uuid);
+/// The resource in the path of the REST API, such as `collections`; empty for `none`.
+[[nodiscard]] std::string_view resource_of(object_class what);
+
+} // namespace walcast
+
+template <>
+struct std::hash<walcast::uuid_text> {
+    std::size_t operator()(const walcast::uuid_text &of) const {
+        return std::hash<std::string_view>{}(of.view());
+    }
+};

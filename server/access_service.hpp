@@ -1,0 +1,92 @@
+#pragma once
+
+#include "db/query_pool.hpp"
+#include "server/access/audience.hpp"
+#include "server/access/uuid_text.hpp"
+#include "server/feed/batch.hpp"
+#include "server/judge/judge.hpp"
+#include "server/ops/access_probe.hpp"
+#include "server/ops/log.hpp"
+
+#include <atomic>
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+namespace walcast {
+
+/// The judge, for all threads: the source's, which it follows, those of the shards, whose sessions it serves,
+/// and those of its own connections to the database, which bring answers.
+///
+/// A user is followed once, however many sessions it has, for as long as one of them holds what join() gave.
+/// Audiences are handed to the sink under the lock, and so in the order of the stream.
+class access_service {
+  public:
+    /// Gets the audiences of the next events; must not call back.
+    using verdict_sink = std::function<void(std::vector<audience_ptr>)>;
+
+    access_service(bool roles_visible_to_all, std::string connection, verdict_sink sink,
+                   std::function<void(lsn)> request_position, access_probe &probe, logger &log);
+    ~access_service();
+    access_service(const access_service &) = delete;
+    access_service &operator=(const access_service &) = delete;
+
+    /// On the source's thread. Calls `deliver` with the audiences of events whose turn has come; those of the
+    /// batch's other events come to the sink, later.
+    void follow(const batch &next, const std::function<void(std::vector<audience_ptr>)> &deliver);
+    /// About once a second, from any thread.
+    void tick();
+    void stop();
+
+    /// Holds a user's grants; one each session.
+    class membership {
+      public:
+        membership(access_service &of, uuid_text user)
+            : of_(of)
+            , user_(user) {}
+        ~membership() { of_.leave(user_); }
+        membership(const membership &) = delete;
+        membership &operator=(const membership &) = delete;
+
+      private:
+        access_service &of_;
+        uuid_text user_;
+    };
+    /// `ready` is called, on any thread, when the user is part of audiences.
+    [[nodiscard]] std::unique_ptr<membership> join(const uuid_text &user,
+                                                   std::function<void(reader_id)> ready);
+    /// Which of the objects the reader may read now.
+    void decide(reader_id who, std::vector<uuid_text> objects, std::function<void(std::vector<bool>)> then);
+
+    [[nodiscard]] std::size_t backlog_bytes() const { return backlog_bytes_.load(std::memory_order_relaxed); }
+
+  private:
+    struct member {
+        reader_id id = reader_id::none;
+        std::size_t sessions = 0;
+        bool ready = false;
+        std::vector<std::function<void(reader_id)>> waiting;
+    };
+
+    void leave(const uuid_text &user);
+    void ask(access_query query);
+    void note();
+
+    access_probe &probe_;
+    logger &log_;
+    verdict_sink sink_;
+    std::mutex mutex_;                               ///< guards what follows
+    std::vector<audience_ptr> *following_ = nullptr; ///< where follow() collects audiences
+    std::unordered_map<uuid_text, member> members_;
+    std::unordered_map<reader_id, uuid_text> users_;
+    judge judge_;
+    judge::counts noted_;
+    std::atomic<std::size_t> backlog_bytes_{0};
+    query_pool queries_; ///< of its own, so that replays do not keep it waiting; last, as its threads call us
+};
+
+} // namespace walcast

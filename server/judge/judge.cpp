@@ -1,0 +1,313 @@
+#include "server/judge/judge.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace walcast {
+
+namespace {
+
+/// Facts of so many objects are kept, some 200 bytes each.
+constexpr std::size_t most_objects = 100'000;
+/// A transaction that changed more than this may have driven what an earlier one said out of the cache.
+constexpr std::size_t heavy_transaction = 1'000;
+/// More transactions than a server has backends cannot be committed and invisible.
+constexpr std::size_t most_recent = 4'096;
+/// How old grants may get with a listener.
+constexpr std::int64_t poll_interval_us = 3'000'000;
+
+/// `d41d8cd98f00b204e9800998ecf8427e+0`, maybe with hints behind it.
+bool is_data_hash(std::string_view text) {
+    return text.size() > 33 && text[32] == '+' &&
+           text.substr(0, 32).find_first_not_of("0123456789abcdef") == std::string_view::npos;
+}
+
+} // namespace
+
+judge::judge(reader_rules rules, outside to)
+    : rules_(rules)
+    , to_(std::move(to))
+    , objects_(most_objects) {}
+
+void judge::follow(const batch &next, std::int64_t now_us) {
+    polls_ = !next.exact;
+    if (std::exchange(epoch_, next.epoch) != next.epoch)
+        queue_.push_back({});
+    bool first = true;
+    for (const auto &segment : next.transactions) {
+        queue_.push_back({segment, std::exchange(first, false)});
+        queued_bytes_ += segment->footprint();
+    }
+    decoded_ = next.decoded;
+    const auto reached = std::partition(answers_.begin(), answers_.end(),
+                                        [this](const auto &one) { return !polls_ && one.as_of > decoded_; });
+    std::vector<access_answer> due(std::make_move_iterator(reached), std::make_move_iterator(answers_.end()));
+    answers_.erase(reached, answers_.end());
+    for (auto &one : due)
+        take(std::move(one));
+    run(now_us);
+}
+
+void judge::run(std::int64_t now_us) {
+    now_us_ = now_us;
+    for (;;) {
+        if (!unfinished_) {
+            if (queue_.empty())
+                break;
+            const auto next = std::move(queue_.front());
+            queue_.pop_front();
+            if (!next.segment) {
+                begin_anew();
+                continue;
+            }
+            queued_bytes_ -= next.segment->footprint();
+            begin(next);
+            if (in_transaction_)
+                continue;
+            unfinished_ = true;
+        }
+        if (!finish())
+            break;
+        unfinished_ = false;
+    }
+    ask_for_origins();
+    tell_ready();
+    if (!in_transaction_)
+        decide_waiting(now_us);
+}
+
+void judge::begin(const item &next) {
+    const auto &segment = *next.segment;
+    if (!in_transaction_) {
+        open_.clear();
+        hashes_.clear();
+        weight_ = 0;
+    }
+    if (polls_ && next.begins_batch)
+        objects_.clear();
+    std::vector<access_change> found;
+    event what;
+    for (const auto &change : segment.changes()) {
+        if (events_.read(segment, change, what) == event_problem::none)
+            note_event(what);
+        else
+            changes_.read(segment, change, found);
+    }
+    for (const auto &change : found)
+        apply(change);
+    committed_at_ = segment.committed_at();
+    in_transaction_ = !segment.last();
+    if (in_transaction_)
+        return;
+    grants_.settle();
+    if (weight_ > heavy_transaction) {
+        counts_.last_change_us = committed_at_;
+        ++recent_count_;
+        recent_.push_back(segment.xid());
+        if (recent_.size() > most_recent)
+            recent_.pop_front();
+    }
+}
+
+void judge::note_event(const event &what) {
+    const auto decides = object_that_decides(what.event_type, what.object_uuid, what.object_owner_uuid);
+    auto &one = open_.emplace_back();
+    one.object = uuid_text(decides);
+    if (is_data_hash(decides))
+        one.hash = decides;
+    if (!polls_)
+        return;
+    const auto changed = class_of(what.object_uuid);
+    if (changed == object_class::link || changed == object_class::user || changed == object_class::group) {
+        // Whatever it was, it is in the table by now.
+        grants_.reload(false);
+        hidden_known_ = hidden_asked_ = false;
+    }
+}
+
+void judge::begin_anew() {
+    objects_.clear();
+    hidden_known_ = hidden_asked_ = false;
+    grants_.reload(false);
+    asked_.clear(); // their answers may be of a log that was before
+    answers_.clear();
+    recent_.clear();
+    recent_count_ = 0;
+}
+
+void judge::apply(const access_change &change) {
+    for (auto &[number, of] : asked_) {
+        if (of.query.hidden && of.since.size() < most_since)
+            of.since.push_back(change);
+    }
+    if (const auto *grant = std::get_if<grant_change>(&change)) {
+        grants_.apply(*grant);
+        weight_ = heavy_transaction + 1;
+    } else if (const auto *trash = std::get_if<trash_change>(&change)) {
+        if (trash->after)
+            hidden_.trashed[trash->group] = *trash->after;
+        else
+            hidden_.trashed.erase(trash->group);
+        weight_ = heavy_transaction + 1;
+    } else if (const auto *freeze = std::get_if<freeze_change>(&change)) {
+        if (freeze->after)
+            hidden_.frozen.insert(freeze->group);
+        else
+            hidden_.frozen.erase(freeze->group);
+        weight_ = heavy_transaction + 1;
+    } else if (const auto *object = std::get_if<object_change>(&change)) {
+        objects_.set(object->uuid, object->facts);
+        if (class_of(object->uuid.view()) == object_class::user)
+            grants_.set_active(object->uuid, object->facts.active);
+        ++weight_;
+    } else if (const auto *gone = std::get_if<object_gone>(&change)) {
+        objects_.erase(gone->what, gone->row_id);
+        ++weight_;
+    } else if (const auto *unknown = std::get_if<object_unknown>(&change)) {
+        if (unknown->uuid.empty())
+            objects_.forget(unknown->what);
+        else
+            objects_.forget(unknown->uuid);
+        ++weight_;
+    } else if (const auto *all = std::get_if<all_gone>(&change)) {
+        if (all->of == all_gone::table::permissions)
+            grants_.apply_all_gone();
+        else if (all->of == all_gone::table::trashed)
+            hidden_.trashed.clear();
+        else
+            hidden_.frozen.clear();
+        weight_ = heavy_transaction + 1;
+    }
+}
+
+reader_rule judge::rule_for(const pending_event &one, std::int64_t at_us) {
+    if (one.hash.empty())
+        return rules_.readers_of(one.object.view(), objects_, hidden_, at_us);
+    reader_rule sum;
+    const auto known = hashes_.find(one.hash);
+    if (known == hashes_.end()) {
+        sum.missing.emplace_back();
+        return sum;
+    }
+    for (const auto &collection : known->second) {
+        const auto rule = rules_.readers_of(collection.view(), objects_, hidden_, at_us);
+        sum.terms.insert(sum.terms.end(), rule.terms.begin(), rule.terms.end());
+        sum.missing.insert(sum.missing.end(), rule.missing.begin(), rule.missing.end());
+    }
+    return sum;
+}
+
+bool judge::finish() {
+    if (open_.empty())
+        return true;
+    static const auto nobody = std::make_shared<const audience>();
+    std::vector<audience_ptr> made;
+    made.reserve(open_.size());
+    if (!grants_.anybody()) {
+        made.assign(open_.size(), nobody);
+    } else {
+        if (!hidden_known_ || !grants_.complete())
+            return false; // asked for by run()
+        std::vector<uuid_text> objects;
+        std::vector<std::string> hashes;
+        for (const auto &one : open_) {
+            const auto rule = rule_for(one, polls_ ? now_us_ : committed_at_);
+            for (const auto &missing : rule.missing)
+                if (missing.empty())
+                    hashes.push_back(one.hash);
+                else
+                    objects.push_back(missing);
+            if (objects.empty() && hashes.empty())
+                made.push_back(grants_.audience_of(rule.terms));
+        }
+        if (!objects.empty() || !hashes.empty()) {
+            ask_for_objects(std::move(objects), std::move(hashes));
+            return false;
+        }
+    }
+    counts_.judged += made.size();
+    open_.clear();
+    to_.judged(std::move(made));
+    return true;
+}
+
+void judge::tick(std::int64_t now_us) {
+    for (auto &one : std::exchange(again_, {}))
+        ask(std::move(one));
+    if (polls_ && grants_.anybody() && now_us - polled_at_us_ >= poll_interval_us) {
+        polled_at_us_ = now_us;
+        grants_.reload(true);
+        hidden_asked_ = false;
+        ask_for_origins();
+    }
+    for (const auto &one : answers_)
+        to_.request_position(one.as_of);
+}
+
+reader_id judge::add_reader(const uuid_text &user) {
+    const auto id = grants_.add(user);
+    joining_.push_back(id);
+    ask_for_origins();
+    tell_ready();
+    return id;
+}
+
+void judge::remove_reader(reader_id one) {
+    grants_.remove(one);
+    std::erase(joining_, one);
+    for (auto &each : waiting_)
+        if (each.who == one)
+            each.then = nullptr;
+}
+
+void judge::tell_ready() {
+    if (!hidden_known_)
+        return;
+    std::vector<reader_id> still;
+    for (const auto id : std::exchange(joining_, {})) {
+        if (grants_.ready(id))
+            to_.ready(id);
+        else
+            still.push_back(id);
+    }
+    joining_.insert(joining_.end(), still.begin(), still.end());
+}
+
+void judge::decide(question one, std::int64_t now_us) {
+    if (polls_)
+        for (const auto &object : one.objects)
+            objects_.forget(object);
+    waiting_.push_back(std::move(one));
+    if (!in_transaction_)
+        decide_waiting(now_us);
+}
+
+void judge::decide_waiting(std::int64_t now_us) {
+    if (!hidden_known_)
+        return;
+    std::vector<question> still;
+    std::vector<uuid_text> objects;
+    for (auto &one : std::exchange(waiting_, {})) {
+        if (!one.then)
+            continue;
+        std::vector<bool> answers;
+        bool known = grants_.complete() && grants_.ready(one.who);
+        for (const auto &object : one.objects) {
+            const auto rule = rules_.readers_of(object.view(), objects_, hidden_, now_us);
+            objects.insert(objects.end(), rule.missing.begin(), rule.missing.end());
+            known = known && rule.known();
+            if (known)
+                answers.push_back(grants_.may_read(one.who, rule.terms));
+        }
+        if (known)
+            one.then(std::move(answers));
+        else
+            still.push_back(std::move(one));
+    }
+    waiting_.insert(waiting_.end(), std::make_move_iterator(still.begin()),
+                    std::make_move_iterator(still.end()));
+    if (!objects.empty())
+        ask_for_objects(std::move(objects), {});
+}
+
+} // namespace walcast

@@ -1,0 +1,172 @@
+#pragma once
+
+#include "server/access/access_change.hpp"
+#include "server/access/access_query.hpp"
+#include "server/access/audience.hpp"
+#include "server/access/grants.hpp"
+#include "server/access/object_cache.hpp"
+#include "server/access/readers.hpp"
+#include "server/feed/batch.hpp"
+#include "server/judge/past_facts.hpp"
+#include "server/judge/snapshot.hpp"
+#include "server/protocol/event.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+namespace walcast {
+
+/// Follows the stream behind the source and decides, for each event in turn, who may read its object, as it
+/// is at the commit of the event's own transaction.
+///
+/// A transaction is judged when all of it is there: first all its changes are applied, then its events are
+/// judged, so a grant or a revocation in the same transaction counts for every event in it. What the judge
+/// does not know it asks the database for, and until the answer is there it stands still: transactions wait
+/// in its queue, and events after this one with them. Administrators' sessions need no judge and do not wait.
+///
+/// The race of every answer: it shows the database at a moment of its own, later than the position where the
+/// judge stands, and maybe, for transactions whose commit is in the log and not yet visible, earlier.
+/// - An answer is taken only when everything that it can show is in the queue or has been judged (`as_of`).
+/// - What it shows of transactions that are still in the queue is taken back: changes of permissions carry
+///   the old row; for an object, the old owner is in the `logs` row that Arvados writes with each change.
+/// - What it does not show of transactions that were judged: those since the question are applied again; if
+///   one of before the question is missing, which takes a commit that waits for a synchronous standby, the
+///   question is asked again.
+///
+/// From a listener come events alone. Then facts are read for each batch of events anew, and grants when an
+/// event says that they may have changed, and every few seconds: what is decided is as of then, not of the
+/// commit.
+///
+/// Sans-io: driven by one caller at a time, which puts the questions that `ask` gets to the database.
+class judge {
+  public:
+    struct outside {
+        std::function<void(access_query)> ask;
+        /// Audiences of the next events, in the order of the stream.
+        std::function<void(std::vector<audience_ptr>)> judged;
+        std::function<void(lsn)> request_position;
+        /// A user that was added is part of audiences from now on.
+        std::function<void(reader_id)> ready;
+    };
+
+    judge(reader_rules rules, outside to);
+
+    void follow(const batch &next, std::int64_t now_us);
+    void answer(access_answer given, std::int64_t now_us);
+    /// The question got no answer, for a reason that asking again might mend.
+    void failed(access_query asked);
+    /// About once a second.
+    void tick(std::int64_t now_us);
+
+    /// What add_reader() will return.
+    [[nodiscard]] reader_id next_reader() const { return grants_.next(); }
+    [[nodiscard]] reader_id add_reader(const uuid_text &user);
+    void remove_reader(reader_id one);
+
+    /// Whether a reader may read some objects *now*, for what it asks for from the past.
+    struct question {
+        reader_id who;
+        std::vector<uuid_text> objects;
+        std::function<void(std::vector<bool>)> then; ///< in the order of `objects`
+    };
+    void decide(question one, std::int64_t now_us);
+
+    /// Transactions that wait, in bytes.
+    [[nodiscard]] std::size_t backlog_bytes() const { return queued_bytes_; }
+    struct counts {
+        std::uint64_t judged = 0;        ///< events
+        std::uint64_t loads = 0;         ///< of users' rows
+        std::uint64_t lookups = 0;       ///< of objects
+        std::uint64_t retries = 0;       ///< answers that were too old
+        std::uint64_t guesses = 0;       ///< objects whose facts at the position could not be told: denied
+        std::int64_t last_change_us = 0; ///< when the last change of permissions was applied
+    };
+    [[nodiscard]] const counts &counted() const { return counts_; }
+    [[nodiscard]] grants::usage used() const { return grants_.used(); }
+
+  private:
+    /// A transaction or a segment of one; or, without, the place where changes are missing from the stream.
+    struct item {
+        transaction_ptr segment;
+        bool begins_batch = false;
+    };
+    struct pending_event {
+        uuid_text object; ///< that decides
+        std::string hash; ///< instead, if it is a portable data hash
+    };
+    /// Changes that are kept for one question; with more, it is asked again.
+    static constexpr std::size_t most_since = 200'000;
+    struct outstanding {
+        access_query query;
+        std::uint64_t recent = 0;         ///< recent_count_ when it was asked
+        std::vector<access_change> since; ///< applied since then, if it is about hidden groups
+    };
+
+    void run(std::int64_t now_us);
+    void begin(const item &next);
+    void note_event(const event &what);
+    /// False if something is missing, which was asked for.
+    [[nodiscard]] bool finish();
+    [[nodiscard]] reader_rule rule_for(const pending_event &one, std::int64_t at_us);
+    void begin_anew();
+    void apply(const access_change &change);
+
+    void ask_for_origins();
+    void ask_for_objects(std::vector<uuid_text> objects, std::vector<std::string> hashes);
+    /// Adds what transactions in the queue will ask for.
+    void look_ahead(std::vector<uuid_text> &into);
+    void ask(access_query query);
+    void take(access_answer given);
+    [[nodiscard]] bool too_old(const access_answer &given, const outstanding &of) const;
+    void take_hidden(access_answer &given, const outstanding &of);
+    void take_objects(const access_answer &given, const outstanding &of, const past_facts &past);
+    [[nodiscard]] std::vector<access_change> to_come();
+    void decide_waiting(std::int64_t now_us);
+    void tell_ready();
+
+    reader_rules rules_;
+    outside to_;
+    grants grants_;
+    object_cache objects_;
+    hidden_groups hidden_;
+    bool hidden_known_ = false;
+    bool hidden_asked_ = false;
+    access_change_reader changes_;
+    event_reader events_;
+    std::unordered_map<std::string, std::vector<uuid_text>> hashes_; ///< for the events that are judged now
+
+    std::deque<item> queue_;
+    std::size_t queued_bytes_ = 0;
+    lsn decoded_;
+    std::uint64_t epoch_ = 0;
+    bool polls_ = false; ///< the source is a listener
+    std::int64_t polled_at_us_ = 0;
+    std::int64_t now_us_ = 0;
+
+    // The transaction that is being judged
+    std::vector<pending_event> open_;
+    std::int64_t committed_at_ = 0;
+    bool in_transaction_ = false; ///< its last segment has not come
+    bool unfinished_ = false;     ///< it has, and its events have not been judged
+
+    std::unordered_map<std::uint64_t, outstanding> asked_; ///< questions without an answer
+    std::uint64_t last_query_ = 0;
+    std::vector<access_answer> answers_; ///< that are ahead of the stream
+    std::vector<access_query> again_;    ///< to be asked again at the next tick
+    /// Numbers of the transactions with changes that an answer must show, those that were judged last.
+    std::deque<std::uint32_t> recent_;
+    std::uint64_t recent_count_ = 0;
+    std::size_t weight_ = 0; ///< of the changes of the transaction being judged
+    std::vector<question> waiting_;
+    std::vector<reader_id> joining_; ///< not yet ready
+    counts counts_;
+};
+
+} // namespace walcast

@@ -1,0 +1,231 @@
+// The part of the judge that asks the database, and makes what it answers the state at the judge's position.
+
+#include "server/judge/judge.hpp"
+
+#include <algorithm>
+#include <unordered_set>
+#include <utility>
+
+namespace walcast {
+
+namespace {
+constexpr std::size_t most_objects_asked = 1'000;
+constexpr std::size_t most_origins_asked = 16;
+/// An answer that is too old is asked for again at once, so often; then at each tick.
+constexpr unsigned quick_attempts = 20;
+/// How far ahead in the queue is looked for objects to ask for at the same time.
+constexpr std::size_t looked_ahead = 2'000;
+} // namespace
+
+void judge::ask_for_origins() {
+    if (joining_.empty() && !grants_.anybody())
+        return;
+    if (!hidden_known_ && !std::exchange(hidden_asked_, true))
+        ask({.hidden = true});
+    else if (hidden_known_ && polls_ && !std::exchange(hidden_asked_, true))
+        ask({.hidden = true});
+    while (grants_.wants()) {
+        access_query query{.origins = grants_.take_wanted(most_origins_asked, last_query_ + 1)};
+        counts_.loads += query.origins.size();
+        if (!query.origins.empty())
+            ask(std::move(query));
+    }
+}
+
+void judge::ask_for_objects(std::vector<uuid_text> objects, std::vector<std::string> hashes) {
+    look_ahead(objects);
+    std::unordered_set<uuid_text> under_way;
+    std::unordered_set<std::string> hashes_under_way;
+    for (const auto &[number, of] : asked_) {
+        under_way.insert(of.query.objects.begin(), of.query.objects.end());
+        hashes_under_way.insert(of.query.hashes.begin(), of.query.hashes.end());
+    }
+    for (const auto &one : again_) {
+        under_way.insert(one.objects.begin(), one.objects.end());
+        hashes_under_way.insert(one.hashes.begin(), one.hashes.end());
+    }
+    access_query query;
+    for (const auto &one : objects)
+        if (query.objects.size() < most_objects_asked && under_way.insert(one).second)
+            query.objects.push_back(one);
+    for (auto &one : hashes)
+        if (query.hashes.size() < most_objects_asked && hashes_under_way.insert(one).second)
+            query.hashes.push_back(std::move(one));
+    if (query.objects.empty() && query.hashes.empty())
+        return;
+    counts_.lookups += query.objects.size() + query.hashes.size();
+    ask(std::move(query));
+}
+
+void judge::look_ahead(std::vector<uuid_text> &into) {
+    std::size_t seen = 0;
+    event what;
+    for (const auto &next : queue_) {
+        if (!next.segment || into.size() >= most_objects_asked)
+            return;
+        for (const auto &change : next.segment->changes()) {
+            if (++seen > looked_ahead)
+                return;
+            if (events_.read(*next.segment, change, what) != event_problem::none)
+                continue;
+            const auto decides =
+                object_that_decides(what.event_type, what.object_uuid, what.object_owner_uuid);
+            const auto rule = rules_.readers_of(decides, objects_, hidden_, 0);
+            into.insert(into.end(), rule.missing.begin(), rule.missing.end());
+        }
+    }
+}
+
+void judge::ask(access_query query) {
+    const auto before = std::exchange(query.number, ++last_query_);
+    if (before != 0 && !query.origins.empty())
+        grants_.asked_again(before, query.number);
+    ++query.attempt;
+    asked_[query.number] = {.query = query, .recent = recent_count_, .since = {}};
+    to_.ask(std::move(query));
+}
+
+void judge::failed(access_query asked) {
+    if (asked_.erase(asked.number) > 0)
+        again_.push_back(std::move(asked));
+}
+
+void judge::answer(access_answer given, std::int64_t now_us) {
+    if (!asked_.contains(given.number))
+        return;
+    if (!polls_ && given.as_of > decoded_) {
+        // It may show what is still on its way here.
+        to_.request_position(given.as_of);
+        answers_.push_back(std::move(given));
+        return;
+    }
+    take(std::move(given));
+    run(now_us);
+}
+
+bool judge::too_old(const access_answer &given, const outstanding &of) const {
+    if (polls_)
+        return false;
+    if (of.since.size() >= most_since)
+        return true;
+    const snapshot seen(given.snapshot);
+    const auto kept = recent_count_ - recent_.size();
+    for (auto number = std::max(kept, std::uint64_t{0}); number < of.recent; ++number)
+        if (!seen.shows(recent_[static_cast<std::size_t>(number - kept)]))
+            return true;
+    return false;
+}
+
+void judge::take(access_answer given) {
+    const auto found = asked_.find(given.number);
+    if (found == asked_.end())
+        return;
+    const auto of = std::move(found->second);
+    asked_.erase(found);
+    if (too_old(given, of)) {
+        ++counts_.retries;
+        auto query = of.query;
+        if (query.attempt < quick_attempts)
+            ask(std::move(query));
+        else
+            again_.push_back(std::move(query));
+        return;
+    }
+    past_facts past;
+    std::vector<grant_change> grants_ahead;
+    if (!queue_.empty()) {
+        for (const auto &next : queue_)
+            if (next.segment)
+                past.add(*next.segment, events_, changes_);
+        for (const auto &change : to_come())
+            if (const auto *grant = std::get_if<grant_change>(&change))
+                grants_ahead.push_back(*grant);
+    }
+    if (of.query.hidden)
+        take_hidden(given, of);
+    for (auto &rows : given.origins) {
+        object_facts before;
+        if (past.find(rows.user, before) == past_facts::answer::known)
+            rows.active = before.active;
+        grants_.install(rows, given.number, grants_ahead);
+    }
+    take_objects(given, of, past);
+}
+
+void judge::take_hidden(access_answer &given, const outstanding &of) {
+    hidden_ = std::move(given.hidden);
+    hidden_known_ = true;
+    const auto put_trash = [this](const uuid_text &group, const std::optional<std::int64_t> &when) {
+        if (when)
+            hidden_.trashed[group] = *when;
+        else
+            hidden_.trashed.erase(group);
+    };
+    const auto put_frozen = [this](const uuid_text &group, bool frozen) {
+        if (frozen)
+            hidden_.frozen.insert(group);
+        else
+            hidden_.frozen.erase(group);
+    };
+    for (const auto &change : of.since) {
+        if (const auto *trash = std::get_if<trash_change>(&change))
+            put_trash(trash->group, trash->after);
+        else if (const auto *freeze = std::get_if<freeze_change>(&change))
+            put_frozen(freeze->group, freeze->after);
+    }
+    const auto ahead = to_come();
+    for (auto at = ahead.rbegin(); at != ahead.rend(); ++at) {
+        if (const auto *trash = std::get_if<trash_change>(&*at))
+            put_trash(trash->group, trash->before);
+        else if (const auto *freeze = std::get_if<freeze_change>(&*at))
+            put_frozen(freeze->group, freeze->before);
+    }
+}
+
+std::vector<access_change> judge::to_come() {
+    std::vector<access_change> found;
+    for (const auto &next : queue_)
+        if (next.segment)
+            for (const auto &change : next.segment->changes())
+                changes_.read(*next.segment, change, found);
+    return found;
+}
+
+void judge::take_objects(const access_answer &given, const outstanding &of, const past_facts &past) {
+    const std::unordered_map<uuid_text, object_facts> read(given.objects.begin(), given.objects.end());
+    const auto put = [&](const uuid_text &uuid) {
+        object_facts facts;
+        if (const auto found = read.find(uuid); found != read.end())
+            facts = found->second;
+        object_facts before;
+        switch (past.find(uuid, before)) {
+        case past_facts::answer::untouched:
+            break;
+        case past_facts::answer::known:
+            facts = before;
+            break;
+        case past_facts::answer::unknown:
+            // The change is in the queue, and what was before it is nowhere: nobody but administrators.
+            facts = {};
+            ++counts_.guesses;
+            break;
+        }
+        objects_.set_read(uuid, facts);
+    };
+    for (const auto &uuid : of.query.objects)
+        put(uuid);
+    for (const auto &[container, requests] : given.requests) {
+        for (const auto &uuid : requests)
+            put(uuid);
+        for (const auto &uuid : past.requests_of(container))
+            put(uuid);
+        objects_.complete_requests(container);
+    }
+    for (const auto &[hash, collections] : given.hashes) {
+        for (const auto &uuid : collections)
+            put(uuid);
+        hashes_[hash] = collections;
+    }
+}
+
+} // namespace walcast

@@ -1,0 +1,39 @@
+#pragma once
+
+#include "server/access/access_change.hpp"
+#include "server/access/object_facts.hpp"
+#include "server/feed/transaction.hpp"
+#include "server/protocol/event.hpp"
+
+#include <optional>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+namespace walcast {
+
+/// What objects were before transactions that have yet to be judged changed them.
+///
+/// An update in the stream has the new row alone. But with each change that goes through its API, Arvados
+/// writes in the same transaction a row of `logs` with the old attributes; of the first transaction that
+/// touches an object they say how it was before.
+class past_facts {
+  public:
+    /// Looks at the transactions in the order of the stream.
+    void add(const transaction &next, event_reader &events, access_change_reader &changes);
+
+    enum class answer : std::uint8_t { untouched, known, unknown };
+    /// `known`: `into` is set.
+    [[nodiscard]] answer find(const uuid_text &uuid, object_facts &into) const;
+    /// Requests that had this container, and were given another one, or deleted, since.
+    [[nodiscard]] std::vector<uuid_text> requests_of(const uuid_text &container) const;
+
+  private:
+    std::unordered_map<uuid_text, std::optional<object_facts>> before_; ///< nothing: it cannot be told
+};
+
+/// What `properties` of a `logs` row say about the object before; nothing if they say nothing.
+[[nodiscard]] std::optional<object_facts> old_facts(std::string_view event_type, object_class what,
+                                                    std::string_view uuid, std::string_view properties);
+
+} // namespace walcast
