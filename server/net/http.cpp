@@ -4,6 +4,7 @@
 #include <ctime>
 #include <fmt/chrono.h>
 #include <openssl/crypto.h>
+#include <openssl/evp.h>
 #include <utility>
 
 namespace walcast {
@@ -35,6 +36,17 @@ std::string percent_decode(std::string_view text) {
             decoded += text[at];
         }
     }
+    return decoded;
+}
+
+/// Empty if it is none.
+std::string base64_decode(std::string_view text) {
+    std::string decoded(text.size() / 4 * 3, '\0');
+    const auto size = ::EVP_DecodeBlock(reinterpret_cast<unsigned char *>(decoded.data()),
+                                        reinterpret_cast<const unsigned char *>(text.data()),
+                                        static_cast<int>(text.size()));
+    const auto padding = text.ends_with("==") ? 2 : text.ends_with('=') ? 1 : 0;
+    decoded.resize(size < padding ? 0 : static_cast<std::size_t>(size - padding));
     return decoded;
 }
 
@@ -129,6 +141,26 @@ std::optional<std::string> query_parameter(std::string_view target, std::string_
             return equals == std::string_view::npos ? "" : percent_decode(pair.substr(equals + 1));
     }
     return std::nullopt;
+}
+
+std::string token_of(const http_request &request) {
+    const std::string_view target(request.target().data(), request.target().size());
+    if (auto given = query_parameter(target, "api_token"); given && !given->empty())
+        return std::move(*given);
+    const std::string_view header(request[http::field::authorization].data(),
+                                  request[http::field::authorization].size());
+    const auto scheme = header.substr(0, header.find(' '));
+    if (scheme.size() == header.size())
+        return {};
+    auto credentials = header.substr(scheme.size());
+    credentials.remove_prefix(std::min(credentials.size(), credentials.find_first_not_of(' ')));
+    if (iequals(scheme, "bearer") || iequals(scheme, "oauth2"))
+        return std::string(credentials);
+    if (!iequals(scheme, "basic"))
+        return {};
+    const auto pair = base64_decode(credentials);
+    const auto colon = pair.find(':');
+    return colon == std::string::npos ? "" : pair.substr(colon + 1);
 }
 
 http_decision route_request(const http_request &request, const std::string &management_token) {

@@ -38,6 +38,11 @@ struct http_decision {
 /// The value of a parameter in the target's query, percent-decoded, `+` as a space; nothing if it is absent.
 [[nodiscard]] std::optional<std::string> query_parameter(std::string_view target, std::string_view name);
 
+/// The token of a client that opens a WebSocket: the parameter `api_token`, as arvados-ws has it, and without
+/// it what other Arvados services take as well: `Authorization: Bearer <token>`, `OAuth2 <token>`, or Basic
+/// with the token as the password. Empty if there is none.
+[[nodiscard]] std::string token_of(const http_request &request);
+
 /// RFC 9110's fixed form, for the Date header.
 [[nodiscard]] std::string http_date(std::int64_t unix_seconds);
 

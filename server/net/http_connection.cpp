@@ -187,9 +187,7 @@ asio::awaitable<void, executor> http_connection::serve(std::shared_ptr<outbox> b
                     home.probe_.websocket_closed();
                     home.forget(*box);
                 };
-                const std::string_view target(request.target().data(), request.target().size());
-                auto make_v0 = [&home,
-                                token = query_parameter(target, "api_token").value_or("")](output &out) {
+                auto make_v0 = [&home, token = token_of(request)](output &out) {
                     return std::make_shared<v0_session>(home.hub_, out, token);
                 };
                 if (home.draining_)

@@ -67,3 +67,16 @@ TEST_CASE("the header of a frame, for each width of its length") {
     CHECK(frame_header(frame_kind::text, 65'536).bytes() == "\x81\x7f\0\0\0\0\0\1\0\0"s);
     CHECK(frame_header(frame_kind::binary, 1).bytes() == "\x82\1"s);
 }
+
+TEST_CASE("where the token of a client is") {
+    CHECK(token_of(get("/websocket?api_token=v2/a/b")) == "v2/a/b");
+    CHECK(token_of(get("/websocket?api_token=v2/a/b", "Bearer other")) == "v2/a/b");
+    CHECK(token_of(get("/websocket?api_token=", "Bearer v2/a/b")) == "v2/a/b");
+    for (const auto *header : {"Bearer v2/a/b", "bearer v2/a/b", "OAuth2 v2/a/b", "Bearer  v2/a/b",
+                               "Basic bm9uZTp2Mi9hL2I=", "Basic OnYyL2EvYg=="}) // none:v2/a/b, :v2/a/b
+        CHECK_MESSAGE(token_of(get("/websocket", header)) == "v2/a/b", header);
+    CHECK(token_of(get("/websocket", "Basic OmE6Yg==")) == "a:b");
+    for (const auto *header :
+         {"", "Bearer", "v2/a/b", "Digest v2/a/b", "Basic v2/a/b", "Basic !!!!", "Basic bm8=", "Basic ="})
+        CHECK_MESSAGE(token_of(get("/websocket", header)).empty(), header);
+}
