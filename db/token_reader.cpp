@@ -23,7 +23,7 @@ std::optional<stored_token> find(pqxx::connection_base &on, const char *name, co
     // Prepared, so that a secret is a parameter and in no statement text that a server might log.
     on.prepare(name, "SELECT a.uuid, a.api_token, a.scopes, u.uuid, coalesce(u.is_admin, false),"
                      " coalesce(u.is_active, false), a.expires_at, a.refreshes_at,"
-                     " c.uuid IS NOT NULL, coalesce(c.state, ''), c.auth_uuid, c.runtime_token"
+                     " c.uuid IS NOT NULL, coalesce(c.state, ''), c.auth_uuid, c.runtime_token, a.id, u.id"
                      " FROM api_client_authorizations AS a JOIN users AS u ON u.id = a.user_id"
                      " LEFT JOIN containers AS c ON c.uuid = " +
                          container + " WHERE u.redirect_to_user_uuid IS NULL AND u.uuid IS NOT NULL AND " +
@@ -47,6 +47,8 @@ std::optional<stored_token> find(pqxx::connection_base &on, const char *name, co
     found.container_state = row[9].as<std::string>();
     found.container_auth_uuid = text_of(row[10]);
     found.container_runtime_token = text_of(row[11]);
+    found.id = row[12].as<std::int64_t>();
+    found.user_id = row[13].as<std::int64_t>();
     return found;
 }
 

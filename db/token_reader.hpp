@@ -9,6 +9,7 @@ namespace walcast {
 
 /// A row of `api_client_authorizations` with its user, as stored; nothing about it has been judged.
 struct stored_token {
+    std::int64_t id = 0, user_id = 0;
     std::string uuid;
     std::string secret;
     std::string scopes;

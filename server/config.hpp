@@ -52,8 +52,9 @@ struct config {
     unsigned connection_pool = 32; ///< PostgreSQL.ConnectionPool, reported as a metric
     std::vector<internal_url> internal_urls; ///< Services.Websocket.InternalURLs, in file order
     listen_address listen;
-    std::string external_url;                       ///< Services.Websocket.ExternalURL
-    std::string controller_url;                     ///< Services.Controller.ExternalURL
+    std::string external_url;                          ///< Services.Websocket.ExternalURL
+    std::string controller_url;                        ///< Services.Controller.ExternalURL
+    std::vector<std::string> controller_internal_urls; ///< Services.Controller.InternalURLs, in file order
     std::chrono::milliseconds send_timeout{60'000}; ///< API.SendTimeout: idle `{}` and the limit of one write
     unsigned client_event_queue = 64;               ///< API.WebsocketClientEventQueue
     unsigned server_event_queue = 4; ///< API.WebsocketServerEventQueue, reported as arvados_ws_queue_cap
@@ -62,6 +63,10 @@ struct config {
     std::string management_token;
     std::string system_root_token;
     std::string anonymous_token; ///< Users.AnonymousUserToken, reduced to its secret
+    std::string login_cluster;   ///< Login.LoginCluster: where users log in, if it is another cluster
+    bool openid_connect = false; ///< Login.OpenIDConnect.Enable
+    std::chrono::milliseconds remote_token_refresh{5 * 60'000}; ///< Login.RemoteTokenRefresh
+    std::vector<std::string> remote_clusters;                   ///< ids of RemoteClusters that are named
     bool role_groups_visible_to_all = true;
     std::string tls_certificate; ///< TLS.Certificate: an absolute path, or the PEM text itself (see is_pem)
     std::string tls_key;         ///< TLS.Key, likewise

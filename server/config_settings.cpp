@@ -161,6 +161,21 @@ void read_internal_urls(config &c, const yaml_value &v) {
     }
 }
 
+/// The keys of a map, whose values are others' business; SAMPLE and `*` are none.
+setting names(std::string path, std::vector<std::string> config::*target) {
+    return {std::move(path),
+            [=](config &c, const yaml_value &v) {
+                (c.*target).clear();
+                for (const auto &[name, value] : v.entries())
+                    if (name != "SAMPLE" && name != "*")
+                        (c.*target).push_back(name);
+            },
+            [=](const config &c) { return fmt::format("{}", fmt::join(c.*target, ", ")); },
+            disclosure::open,
+            {},
+            {}};
+}
+
 std::string show_internal_urls(const config &c) {
     std::string list;
     for (const auto &entry : c.internal_urls)
@@ -199,6 +214,7 @@ std::vector<setting> make_settings() {
         text("Services.Websocket.ExternalURL", &config::external_url),
         {"Services.Websocket.InternalURLs", read_internal_urls, show_internal_urls, disclosure::open, {}, {}},
         text("Services.Controller.ExternalURL", &config::controller_url),
+        names("Services.Controller.InternalURLs", &config::controller_internal_urls),
         time("API.SendTimeout", &config::send_timeout, 10ms, 24h),
         number("API.WebsocketClientEventQueue", &config::client_event_queue),
         number("API.WebsocketServerEventQueue", &config::server_event_queue),
@@ -211,6 +227,10 @@ std::vector<setting> make_settings() {
          disclosure::secret,
          {},
          {}},
+        text("Login.LoginCluster", &config::login_cluster),
+        flag("Login.OpenIDConnect.Enable", &config::openid_connect),
+        time("Login.RemoteTokenRefresh", &config::remote_token_refresh, 1s, 24h),
+        names("RemoteClusters", &config::remote_clusters),
         flag("Users.RoleGroupsVisibleToAll", &config::role_groups_visible_to_all),
         certificate("TLS.Certificate", &config::tls_certificate),
         certificate("TLS.Key", &config::tls_key),

@@ -50,6 +50,15 @@ unsigned count_shards(unsigned wanted) {
     return wanted > 0 ? wanted : std::max(2U, std::thread::hardware_concurrency()) - 1;
 }
 
+token_settings tokens_of(const config &settings) {
+    return {.cluster_id = settings.cluster_id,
+            .system_root_token = settings.system_root_token,
+            .anonymous_token = settings.anonymous_token,
+            .remote_clusters = settings.remote_clusters,
+            .login_cluster = settings.login_cluster,
+            .openid_connect = settings.openid_connect};
+}
+
 std::size_t client_descriptors(const config &settings) {
     return descriptors_for_clients(descriptor_limit(), count_shards(settings.shards),
                                    settings.query_connections, admission::most_farewells);
@@ -73,7 +82,7 @@ relay::relay(const config &settings, logger &log)
     , relay_probe_(registry_, settings.source_sha256, settings.source_timestamp, settings.server_event_queue,
                    settings.connection_pool)
     , queries_(database_parameters(settings), std::max(1U, settings.query_connections), log)
-    , tokens_({settings.cluster_id, settings.system_root_token}, queries_)
+    , tokens_(tokens_of(settings), queries_)
     , source_(
           settings, database_parameters(settings), queries_,
           [this](batch next) { distribute(std::move(next)); }, [this] { return overloaded(); }, log)

@@ -22,7 +22,9 @@ std::string digest(const std::string &token) {
 }
 
 token_row to_row(const stored_token &from) {
-    token_row row{.uuid = from.uuid,
+    token_row row{.id = from.id,
+                  .user_id = from.user_id,
+                  .uuid = from.uuid,
                   .secret = from.secret,
                   .scopes = from.scopes,
                   .user_uuid = from.user_uuid,
@@ -46,6 +48,8 @@ void token_service::find(const std::string &token, answer then) {
     auto claim = parse_token(token, settings_);
     if (claim.how == token_claim::form::nothing)
         return then(std::nullopt);
+    if (claim.how == token_claim::form::anonymous)
+        return then(anonymous_principal(settings_));
     if (claim.how == token_claim::form::system_root)
         return then(system_root_principal(settings_));
     const auto key = digest(token);

@@ -8,21 +8,37 @@
 
 namespace walcast {
 
-/// Who a token speaks for. Immutable once made.
+/// Who a token speaks for, as of one moment.
 struct principal {
     std::string user_uuid;
     std::string token_uuid; ///< safe to log, unlike the token
     bool is_admin = false;
     bool is_active = false;
     std::vector<std::string> scopes;
-    /// Microseconds since 1970 UTC from which the token is dead: the earlier of expires_at and refreshes_at.
+    /// Microseconds since 1970 UTC from which the token is dead.
     std::int64_t expires_at = std::numeric_limits<std::int64_t>::max();
+    /// Microseconds since 1970 UTC from which nobody vouches for the token any more, until whoever issued it
+    /// has been asked again.
+    std::int64_t refreshes_at = std::numeric_limits<std::int64_t>::max();
+    /// Of the rows in the database; 0 if there are none, as for SystemRootToken.
+    std::int64_t token_id = 0, user_id = 0;
+    /// False once the token was deleted, or the user was or is another now. Neither comes back.
+    bool exists = true;
 
-    [[nodiscard]] bool alive(std::int64_t now_us) const { return now_us < expires_at; }
+    /// The token was good for a request at this time; for an event that is the time of its commit.
+    [[nodiscard]] bool alive(std::int64_t now_us) const {
+        return exists && now_us < expires_at && now_us < refreshes_at;
+    }
+    /// Good but for its issuer, who is to be asked again.
+    [[nodiscard]] bool stale(std::int64_t now_us) const {
+        return exists && now_us < expires_at && now_us >= refreshes_at;
+    }
     /// May see every event: an administrator with a token that is not limited to certain requests.
     [[nodiscard]] bool sees_everything() const {
-        return is_admin && std::find(scopes.begin(), scopes.end(), "all") != scopes.end();
+        return exists && is_admin && std::find(scopes.begin(), scopes.end(), "all") != scopes.end();
     }
+
+    bool operator==(const principal &) const = default;
 };
 
 } // namespace walcast

@@ -1,12 +1,13 @@
 #include "server/access/token_rules.hpp"
 
+#include "server/access/scopes.hpp"
+
 #include <algorithm>
 #include <array>
 #include <fmt/format.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
-#include <rapidjson/document.h>
 
 namespace walcast {
 
@@ -14,9 +15,18 @@ namespace {
 
 constexpr std::size_t uuid_length = 27;
 
-bool is_uuid_of(std::string_view text, std::string_view cluster, std::string_view infix) {
-    return text.size() == uuid_length && text.substr(0, 5) == cluster && text[5] == '-' &&
-           text.substr(6, 5) == infix && text[11] == '-';
+bool is_cluster_id(std::string_view text) {
+    return text.size() == 5 && std::all_of(text.begin(), text.end(), [](char c) {
+               return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+           });
+}
+
+bool is_token_uuid(std::string_view text) {
+    return text.size() == uuid_length && is_cluster_id(text.substr(0, 5)) && text.substr(5, 7) == "-gj3su-";
+}
+
+bool is_of(std::string_view uuid, std::string_view cluster) {
+    return uuid.substr(0, 5) == cluster;
 }
 
 /// Tokens are printable ASCII; anything else cannot be in the table, and NUL cannot even be asked for.
@@ -55,16 +65,39 @@ bool container_allows(const token_claim &claim, const token_row &row) {
             equal_secrets(*container.runtime_token, "v2/" + row.uuid + "/" + claim.secret));
 }
 
-std::vector<std::string> parse_scopes(const std::string &text) {
-    std::vector<std::string> scopes;
-    rapidjson::Document document;
-    document.Parse<rapidjson::kParseIterativeFlag>(text.data(), text.size());
-    if (document.HasParseError() || !document.IsArray())
-        return scopes;
-    for (const auto &scope : document.GetArray())
-        if (scope.IsString())
-            scopes.emplace_back(scope.GetString(), scope.GetStringLength());
-    return scopes;
+/// In clear, or salted for us or for a cluster that asks us about it.
+bool is_anonymous_secret(std::string_view secret, const token_settings &settings) {
+    const auto salted_for = [&](const std::string &cluster) {
+        return equal_secrets(secret, hmac(EVP_sha1(), settings.anonymous_token, cluster));
+    };
+    if (settings.anonymous_token.empty())
+        return false;
+    return equal_secrets(secret, settings.anonymous_token) || salted_for(settings.cluster_id) ||
+           std::any_of(settings.remote_clusters.begin(), settings.remote_clusters.end(), salted_for);
+}
+
+std::string anonymous_token_uuid(const token_settings &settings) {
+    return settings.cluster_id + "-gj3su-anonymouspublic";
+}
+
+/// `v2/<uuid>/<secret>[/<extra>]`
+void parse_v2(std::string_view token, const token_settings &settings, token_claim &into) {
+    const auto rest = token.substr(3);
+    const auto uuid = rest.substr(0, rest.find('/'));
+    if (!is_token_uuid(uuid) || uuid.size() == rest.size())
+        return;
+    const auto secret_and_extra = rest.substr(uuid.size() + 1);
+    const auto secret = secret_and_extra.substr(0, secret_and_extra.find('/'));
+    if (secret.empty())
+        return;
+    if (secret.size() < secret_and_extra.size())
+        into.extra = secret_and_extra.substr(secret.size() + 1);
+    into.how = token_claim::form::v2;
+    into.uuid = uuid;
+    into.secret = secret;
+    into.foreign = !is_of(uuid, settings.cluster_id);
+    if (uuid == anonymous_token_uuid(settings) && is_anonymous_secret(secret, settings))
+        into.how = token_claim::form::anonymous;
 }
 
 } // namespace
@@ -77,30 +110,18 @@ token_claim parse_token(std::string_view token, const token_settings &settings) 
     token_claim claim;
     if (token.empty() || token.size() > max_token_bytes || !is_plain(token))
         return claim;
-    if (!settings.system_root_token.empty() && equal_secrets(token, settings.system_root_token)) {
+    if (token.starts_with("v2/")) {
+        parse_v2(token, settings, claim);
+    } else if (is_anonymous_secret(token, settings)) {
+        claim.how = token_claim::form::anonymous;
+    } else if (!settings.system_root_token.empty() && equal_secrets(token, settings.system_root_token)) {
         claim.how = token_claim::form::system_root;
-        return claim;
-    }
-    if (!token.starts_with("v2/")) {
+    } else {
         claim.how = token_claim::form::v1;
         claim.secret = token;
         if (!settings.system_root_token.empty())
             claim.hashed_secret = hmac(EVP_sha256(), settings.system_root_token, token);
-        return claim;
     }
-    const auto rest = token.substr(3);
-    const auto uuid = rest.substr(0, rest.find('/'));
-    if (!is_uuid_of(uuid, settings.cluster_id, "gj3su") || uuid.size() == rest.size())
-        return claim;
-    const auto secret_and_extra = rest.substr(uuid.size() + 1);
-    const auto secret = secret_and_extra.substr(0, secret_and_extra.find('/'));
-    if (secret.empty())
-        return claim;
-    if (secret.size() < secret_and_extra.size())
-        claim.extra = secret_and_extra.substr(secret.size() + 1);
-    claim.how = token_claim::form::v2;
-    claim.uuid = uuid;
-    claim.secret = secret;
     return claim;
 }
 
@@ -114,11 +135,36 @@ std::optional<principal> judge_token(const token_claim &claim, const token_row &
     who.is_admin = row.is_admin;
     who.is_active = row.is_active;
     who.scopes = parse_scopes(row.scopes);
-    for (const auto &end : {row.expires_at, row.refreshes_at})
-        if (end)
-            who.expires_at = std::min(who.expires_at, *end);
+    who.expires_at = row.expires_at.value_or(who.expires_at);
+    who.refreshes_at = row.refreshes_at.value_or(who.refreshes_at);
+    who.token_id = row.id;
+    who.user_id = row.user_id;
     if (!who.alive(now_us))
         return std::nullopt;
+    return who;
+}
+
+bool others_may_know(const token_claim &claim, const std::optional<token_row> &row,
+                     const token_settings &settings) {
+    const bool elsewhere = !settings.login_cluster.empty() && settings.login_cluster != settings.cluster_id;
+    switch (claim.how) {
+    case token_claim::form::v2:
+        return claim.foreign;
+    case token_claim::form::v1:
+        // Found by its own secret, and of this cluster: it is what the row says, dead or alive.
+        if (row && is_of(row->uuid, settings.cluster_id) && equal_secrets(claim.secret, row->secret))
+            return false;
+        return elsewhere || settings.openid_connect;
+    default:
+        return false;
+    }
+}
+
+principal anonymous_principal(const token_settings &settings) {
+    principal who;
+    who.user_uuid = settings.cluster_id + "-tpzed-anonymouspublic";
+    who.token_uuid = anonymous_token_uuid(settings);
+    who.scopes = {"GET /"};
     return who;
 }
 

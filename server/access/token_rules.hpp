@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace walcast {
 
@@ -13,6 +14,11 @@ namespace walcast {
 struct token_settings {
     std::string cluster_id;
     std::string system_root_token; ///< empty: none
+    std::string anonymous_token;   ///< the secret alone; empty: none
+    /// Clusters that salt the anonymous token with their own id.
+    std::vector<std::string> remote_clusters;
+    std::string login_cluster;   ///< where users log in, if it is another cluster
+    bool openid_connect = false; ///< access tokens of an OpenID Connect provider are tokens, too
 };
 
 /// How a token is to be looked up: its form, before anything is known about its validity (facts: token
@@ -20,6 +26,7 @@ struct token_settings {
 struct token_claim {
     enum class form : std::uint8_t {
         nothing,     ///< no token, or one that cannot be valid here
+        anonymous,   ///< Users.AnonymousUserToken in one of its forms: no look-up needed
         system_root, ///< equal to SystemRootToken: no look-up needed
         v2,          ///< `v2/<uuid>/<secret>`: the row with this uuid must have this secret
         v1,          ///< a bare secret: the row that has it
@@ -32,6 +39,8 @@ struct token_claim {
     /// v2: what stands behind the secret. If it is the uuid of a container, the token is good only while that
     /// runs.
     std::string extra;
+    /// v2: of another cluster. The database may have it, as long as that cluster vouches for it.
+    bool foreign = false;
 };
 
 /// Longer tokens than this are not looked up.
@@ -41,6 +50,7 @@ inline constexpr std::size_t max_token_bytes = 2048;
 
 /// The row of `api_client_authorizations`, joined with its user.
 struct token_row {
+    std::int64_t id = 0, user_id = 0;
     std::string uuid;
     std::string secret;
     std::string scopes; ///< serialized, as stored
@@ -61,6 +71,14 @@ struct token_row {
 /// Who the token speaks for, if the row bears it out at this time. Secrets are compared in constant time.
 [[nodiscard]] std::optional<principal> judge_token(const token_claim &claim, const token_row &row,
                                                    const token_settings &settings, std::int64_t now_us);
+
+/// Whether the API may know more of a token than the row that was or was not found. It may of what other
+/// clusters and OpenID Connect providers have issued; what this cluster issued, its database knows best.
+[[nodiscard]] bool others_may_know(const token_claim &claim, const std::optional<token_row> &row,
+                                   const token_settings &settings);
+
+/// The anonymous user's principal, for whom the database needs no row.
+[[nodiscard]] principal anonymous_principal(const token_settings &settings);
 
 /// SystemRootToken's principal: the system user.
 [[nodiscard]] principal system_root_principal(const token_settings &settings);
