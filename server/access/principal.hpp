@@ -22,7 +22,9 @@ struct principal {
     std::int64_t refreshes_at = std::numeric_limits<std::int64_t>::max();
     /// Of the rows in the database; 0 if there are none, as for SystemRootToken.
     std::int64_t token_id = 0, user_id = 0;
-    /// False once the token was deleted, or the user was or is another now. Neither comes back.
+    std::string container_uuid; ///< the token is good only while this container runs; empty: no such limit
+    /// False once the token or its user was deleted, the user merged into another, or the container has
+    /// ended. None of them comes back.
     bool exists = true;
 
     /// The token was good for a request at this time; for an event that is the time of its commit.
@@ -32,6 +34,11 @@ struct principal {
     /// Good but for its issuer, who is to be asked again.
     [[nodiscard]] bool stale(std::int64_t now_us) const {
         return exists && now_us < expires_at && now_us >= refreshes_at;
+    }
+    /// Whether time alone may end it.
+    [[nodiscard]] bool ends() const {
+        constexpr auto never = std::numeric_limits<std::int64_t>::max();
+        return expires_at != never || refreshes_at != never;
     }
     /// May see every event: an administrator with a token that is not limited to certain requests.
     [[nodiscard]] bool sees_everything() const {

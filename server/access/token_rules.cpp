@@ -139,6 +139,8 @@ std::optional<principal> judge_token(const token_claim &claim, const token_row &
     who.refreshes_at = row.refreshes_at.value_or(who.refreshes_at);
     who.token_id = row.id;
     who.user_id = row.user_id;
+    if (row.container)
+        who.container_uuid = claim.extra;
     if (!who.alive(now_us))
         return std::nullopt;
     return who;

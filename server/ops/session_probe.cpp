@@ -21,6 +21,8 @@ session_probe::session_probe(prometheus::Registry &into)
     , replayed_(counter(into, "walcast_events_replayed_total",
                         "Events sent to clients that asked with last_log_id or were behind."))
     , bad_requests_(counter(into, "walcast_bad_requests_total", "Client messages answered with status 400."))
-    , refused_user_(refusals(into).Add({{"reason", "user"}})) {}
+    , refused_user_(refusals(into).Add({{"reason", "user"}}))
+    , silenced_(counter(into, "walcast_sessions_silenced_total",
+                        "Sessions whose token or user lost the right to read while connected.")) {}
 
 } // namespace walcast

@@ -30,6 +30,8 @@ class session_probe {
     void replayed(std::uint64_t count) { replayed_.Increment(static_cast<double>(count)); }
     /// Shown out: the user has too many sessions.
     void refused_user() { refused_user_.Increment(); }
+    /// A session has lost its right to read.
+    void silenced() { silenced_.Increment(); }
     void bad_request() { bad_requests_.Increment(); }
 
   private:
@@ -43,6 +45,7 @@ class session_probe {
     prometheus::Counter &replayed_;
     prometheus::Counter &bad_requests_;
     prometheus::Counter &refused_user_;
+    prometheus::Counter &silenced_;
 };
 
 } // namespace walcast

@@ -51,13 +51,14 @@ stage server/ops
 stage server/feed
 stage server/access server/feed
 stage db server/feed server/ops server/access
+stage server/remote server/ops server/feed server/access
 stage server/protocol server/feed
 stage server/judge server/ops server/feed server/access server/protocol
 stage server/session server/ops server/feed server/access server/protocol
 stage server/net server/ops server/session server/protocol
 stage server/watch server/ops server/feed server/protocol
 only_in libpq 'libpq-fe|pqxx/|postgres_ext' db
-only_in Beast 'boost/beast' server/net server/watch
+only_in Beast 'boost/beast' server/net server/remote server/watch
 free_of Asio 'boost/asio' server/ops server/feed server/access server/protocol server/judge server/session
 free_of sockets 'sys/socket|netinet/|arpa/inet' server/feed server/access server/protocol server/judge server/session
 
