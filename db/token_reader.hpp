@@ -1,5 +1,7 @@
 #pragma once
 
+#include "server/feed/position.hpp"
+
 #include <cstdint>
 #include <optional>
 #include <pqxx/pqxx>
@@ -24,12 +26,20 @@ struct stored_token {
     std::optional<std::string> container_runtime_token;
 };
 
-/// By the unique index on uuid, with the container of that uuid, if it exists. Nothing if there is no such
-/// token, or its user is gone or was merged into another.
-[[nodiscard]] std::optional<stored_token>
-find_token_by_uuid(pqxx::connection_base &on, const std::string &uuid, const std::string &container_uuid);
+/// What a look-up found, and which state of the database it saw.
+struct token_lookup {
+    std::optional<stored_token> found;
+    std::string snapshot;    ///< pg_current_snapshot() of the query
+    lsn as_of;               ///< every commit visible to the query ends at or before this
+    std::int64_t now_us = 0; ///< the server's clock, which is the one that tokens expire by
+};
+
+/// By the unique index on uuid, with the container of that uuid, if it exists. Nothing is found if there is
+/// no such token, or its user is gone or was merged into another.
+[[nodiscard]] token_lookup find_token_by_uuid(pqxx::connection_base &on, const std::string &uuid,
+                                              const std::string &container_uuid);
 /// By the unique index on api_token, under either secret.
-[[nodiscard]] std::optional<stored_token>
-find_token_by_secret(pqxx::connection_base &on, const std::string &secret, const std::string &other_secret);
+[[nodiscard]] token_lookup find_token_by_secret(pqxx::connection_base &on, const std::string &secret,
+                                                const std::string &other_secret);
 
 } // namespace walcast

@@ -1,6 +1,7 @@
 #include "server/relay.hpp"
 
 #include "server/descriptor_limit.hpp"
+#include "server/listen_url.hpp"
 #include "server/net/tls.hpp"
 #include "server/ops/clock.hpp"
 #include "server/ops/metrics_json.hpp"
@@ -59,6 +60,20 @@ token_settings tokens_of(const config &settings) {
             .openid_connect = settings.openid_connect};
 }
 
+std::unique_ptr<api_client> make_api_client(const config &settings, logger &log, token_probe &probe) {
+    auto urls = settings.controller_internal_urls;
+    if (!settings.controller_url.empty())
+        urls.push_back(settings.controller_url);
+    api_settings api{.insecure = settings.tls_insecure};
+    for (const auto &url : urls) {
+        if (const auto at = parse_listen_url(url); at && !at->host.empty())
+            api.endpoints.push_back({at->tls, at->host, at->port});
+        else
+            log.warning("not the URL of an Arvados API", {{"url", url}});
+    }
+    return api.endpoints.empty() ? nullptr : std::make_unique<api_client>(std::move(api), log, probe);
+}
+
 std::size_t client_descriptors(const config &settings) {
     return descriptors_for_clients(descriptor_limit(), count_shards(settings.shards),
                                    settings.query_connections, admission::most_farewells);
@@ -81,8 +96,11 @@ relay::relay(const config &settings, logger &log)
     , net_probe_(registry_)
     , relay_probe_(registry_, settings.source_sha256, settings.source_timestamp, settings.server_event_queue,
                    settings.connection_pool)
+    , token_probe_(registry_)
     , queries_(database_parameters(settings), std::max(1U, settings.query_connections), log)
-    , tokens_(tokens_of(settings), queries_)
+    , api_(make_api_client(settings, log, token_probe_))
+    , validator_(api_ ? std::make_unique<token_validator>(*api_, settings.remote_token_refresh) : nullptr)
+    , tokens_(tokens_of(settings), queries_, validator_.get(), settings.remote_token_refresh, token_probe_)
     , source_(
           settings, database_parameters(settings), queries_,
           [this](batch next) { distribute(std::move(next)); }, [this] { return overloaded(); }, log)
@@ -231,6 +249,8 @@ void relay::stop(std::chrono::milliseconds limit) {
     coverage_.stop();
     source_.stop();
     queries_.stop();
+    if (api_)
+        api_->stop();
     for (auto &one : shards_)
         one->stop();
     shards_.clear();

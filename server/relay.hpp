@@ -9,6 +9,9 @@
 #include "server/ops/net_probe.hpp"
 #include "server/ops/relay_probe.hpp"
 #include "server/ops/session_probe.hpp"
+#include "server/ops/token_probe.hpp"
+#include "server/remote/api_client.hpp"
+#include "server/remote/token_validator.hpp"
 #include "server/source_supervisor.hpp"
 #include "server/token_service.hpp"
 
@@ -60,7 +63,10 @@ class relay : public site {
     session_probe session_probe_;
     net_probe net_probe_;
     relay_probe relay_probe_;
+    token_probe token_probe_;
     query_pool queries_;
+    std::unique_ptr<api_client> api_;            ///< null: the configuration does not say where it is
+    std::unique_ptr<token_validator> validator_; ///< likewise
     token_service tokens_;
     source_supervisor source_;
     admission door_;

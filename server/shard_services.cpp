@@ -26,9 +26,10 @@ shard_services::shard_services(shard &home, query_pool &queries, token_service &
     , replay_window_(replay_window)
     , request_position_(std::move(request_position)) {}
 
-void shard_services::authenticate(std::string token, std::function<void(std::optional<principal>)> then) {
-    tokens_.find(token, [this, then = std::move(then)](std::optional<principal> who) {
-        home_.post([then, who = std::move(who)]() mutable { then(std::move(who)); });
+void shard_services::authenticate(std::string token, std::int64_t not_before_us,
+                                  std::function<void(const verdict &)> then) {
+    tokens_.find(token, not_before_us, [this, then = std::move(then)](const verdict &answer) {
+        home_.post([then, answer] { then(answer); });
     });
 }
 

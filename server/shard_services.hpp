@@ -18,7 +18,8 @@ class shard_services : public services {
     shard_services(shard &home, query_pool &queries, token_service &tokens,
                    std::chrono::milliseconds replay_window, std::function<void(lsn)> request_position);
 
-    void authenticate(std::string token, std::function<void(std::optional<principal>)> then) override;
+    void authenticate(std::string token, std::int64_t not_before_us,
+                      std::function<void(const verdict &)> then) override;
     void read_logs(std::vector<log_id> ids, std::function<void(log_rows)> then) override;
     void scan_logs(log_scan what, std::function<void(log_rows)> then) override;
     void barrier(lsn as_of, std::function<void()> then) override;

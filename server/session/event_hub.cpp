@@ -15,6 +15,8 @@ namespace {
 constexpr std::size_t journal_entries = std::size_t{1} << 19;
 /// Encoded events kept for sessions that catch up at the same time.
 constexpr std::size_t journal_frame_bytes = std::size_t{16} << 20;
+/// Of a large transaction, entries made before they are offered.
+constexpr std::size_t release_slice = 4096;
 /// The segment of an event whose row never was in the feed.
 constexpr auto no_segment = std::numeric_limits<std::uint64_t>::max();
 } // namespace
@@ -31,22 +33,17 @@ void event_hub::append(const batch &next, std::int64_t now_us) {
     if (next.epoch != epoch_)
         begin_epoch(next);
     const auto fresh = journal_.end();
+    exact_ = next.exact;
     for (const auto &transaction : next.transactions) {
         feed_.append(transaction);
-        note_events(feed_.end() - 1);
+        principals_.read(*transaction);
+        hold_events(feed_.end() - 1);
+        if (transaction->last())
+            release_events();
     }
     feed_.decoded(next.decoded);
     if (journal_.end() != fresh)
         probe_.events_in(journal_.end() - fresh);
-    if (!filters_.empty()) {
-        for (auto number = std::max(fresh, journal_.first()); number < journal_.end(); ++number) {
-            const auto what = event_of(number);
-            if (!what)
-                continue;
-            filters_.match(*what,
-                           [&](subscription &matched) { matched.owner->offer(matched, number, *what); });
-        }
-    }
     if (!next.transactions.empty())
         probe_.delay(static_cast<double>(now_us - next.transactions.back()->committed_at()) / 1e6);
     for (auto *session : std::exchange(dirty_, {}))
@@ -82,18 +79,56 @@ void event_hub::fill(const std::vector<transaction_ptr> &rows, std::int64_t now_
         session->flush();
 }
 
-void event_hub::note_events(std::uint64_t segment) {
+void event_hub::hold_events(std::uint64_t segment) {
     const auto &transaction = *feed_[segment];
     event found;
     std::uint32_t place = 0;
     for (const auto &change : transaction.changes()) {
         const auto problem = reader_.read(transaction, change, found);
         if (problem == event_problem::none)
-            journal_.append(segment, place, found.id);
+            held_.push_back({segment, place, found.id});
         else if (problem != event_problem::not_an_event)
             probe_.skipped(to_string(problem));
         ++place;
     }
+}
+
+void event_hub::release_events() {
+    principals_.complete(journal_.end(), now_us_);
+    // Of a transaction with more events than the journal remembers, every one is offered before it is
+    // forgotten.
+    for (std::size_t done = 0; done < held_.size();) {
+        const auto first = journal_.end();
+        for (const auto until = std::min(held_.size(), done + release_slice); done < until; ++done)
+            journal_.append(held_[done].segment, held_[done].place, held_[done].id);
+        match(first, journal_.end());
+    }
+    held_.clear();
+    if (held_.capacity() > release_slice)
+        held_.shrink_to_fit();
+}
+
+void event_hub::match(std::uint64_t first, std::uint64_t end) {
+    if (filters_.empty())
+        return;
+    for (auto number = first; number < end; ++number) {
+        const auto what = event_of(number);
+        if (what)
+            filters_.match(*what,
+                           [&](subscription &matched) { matched.owner->offer(matched, number, *what); });
+        else if (!feed_.holds(journal_[number].segment))
+            // Of a transaction that is larger than the feed: everybody reads this row again from the table.
+            for (auto *session : sessions_)
+                session->fall_behind(number);
+    }
+}
+
+std::int64_t event_hub::committed_at(std::uint64_t number, const event &of) const {
+    if (number >= journal_.first() && number < journal_.end())
+        if (const auto segment = journal_[number].segment; feed_.holds(segment))
+            if (const auto at = feed_[segment]->committed_at(); at > 0)
+                return at;
+    return of.created_at;
 }
 
 void event_hub::tick(std::int64_t now_us) {
@@ -112,6 +147,12 @@ void event_hub::when_decoded(lsn up_to, std::function<void()> then) {
 
 void event_hub::begin_epoch(const batch &first) {
     epoch_ = first.epoch;
+    // The rest of a transaction that had begun to come is read from the table. What happened to tokens since
+    // then nobody tells: they are looked up again, and nothing is sent until that is answered.
+    release_events();
+    principals_.begin_anew(now_us_);
+    for (auto *session : sessions_)
+        session->suspend(journal_.end());
     if (first.decoded >= feed_.decoded())
         return; // the log goes on; only the slot is another one
     feed_.new_epoch();

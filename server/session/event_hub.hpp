@@ -6,6 +6,7 @@
 #include "server/protocol/event.hpp"
 #include "server/session/event_journal.hpp"
 #include "server/session/filter_index.hpp"
+#include "server/session/principal_watch.hpp"
 #include "server/session/quota.hpp"
 #include "server/session/services.hpp"
 
@@ -58,6 +59,12 @@ class event_hub {
     /// The first journal entry that was not yet known when the source became ready: where a subscription
     /// begins that was made before.
     [[nodiscard]] std::uint64_t ready_since() const { return ready_since_; }
+    [[nodiscard]] principal_watch &principals() { return principals_; }
+    /// Whether the stream tells of every change that concerns a principal.
+    [[nodiscard]] bool exact() const { return exact_; }
+    /// When the event of this entry was committed, by the database's clock, as far as it is known: otherwise
+    /// when its row was made. Microseconds since 1970.
+    [[nodiscard]] std::int64_t committed_at(std::uint64_t number, const event &of) const;
     [[nodiscard]] filter_index &filters() { return filters_; }
     [[nodiscard]] services &outside() { return outside_; }
     [[nodiscard]] session_probe &probe() { return probe_; }
@@ -84,7 +91,17 @@ class event_hub {
         std::function<void()> then;
     };
 
-    void note_events(std::uint64_t segment);
+    /// An event whose transaction is not complete.
+    struct held_event {
+        std::uint64_t segment;
+        std::uint32_t place;
+        log_id id;
+    };
+
+    void hold_events(std::uint64_t segment);
+    /// The transaction is complete: what it does to principals counts, then its events are offered.
+    void release_events();
+    void match(std::uint64_t first, std::uint64_t end);
     void begin_epoch(const batch &first);
     void wake_waiters();
 
@@ -92,6 +109,8 @@ class event_hub {
     event_journal journal_;
     event_reader reader_;
     filter_index filters_;
+    principal_watch principals_;
+    std::vector<held_event> held_;
     session_limits limits_;
     services &outside_;
     session_probe &probe_;
@@ -101,6 +120,7 @@ class event_hub {
     std::uint64_t epoch_ = 0;
     std::int64_t now_us_ = 0;
     bool ready_ = false;
+    bool exact_ = false;
     std::uint64_t ready_since_ = 0;
 };
 

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "server/access/principal.hpp"
+#include "server/access/verdict.hpp"
 #include "server/feed/transaction.hpp"
 #include "server/protocol/log_id.hpp"
 
@@ -37,8 +37,10 @@ class services {
   public:
     virtual ~services() = default;
 
-    /// Who a token speaks for; nothing if it is not valid.
-    virtual void authenticate(std::string token, std::function<void(std::optional<principal>)> then) = 0;
+    /// Who a token speaks for. An answer to a question that was asked before this time (microseconds since
+    /// 1970) will not do.
+    virtual void authenticate(std::string token, std::int64_t not_before_us,
+                              std::function<void(const verdict &)> then) = 0;
     /// The rows that still exist, in the order of `ids`; if they are large, with `more`, only those up to the
     /// id `last`.
     virtual void read_logs(std::vector<log_id> ids, std::function<void(log_rows)> then) = 0;

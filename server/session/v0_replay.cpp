@@ -22,7 +22,9 @@ constexpr std::int64_t last_patience_us = 30'000'000;
 
 void v0_session::work() {
     if (replays_.empty())
-        return advance(cursor_, hub_.journal().end(), nullptr);
+        return advance(cursor_, std::min(hub_.journal().end(), who_.known_until()), nullptr);
+    if (!who_.now().known)
+        return;
     auto &now = replays_.front();
     if (!now.looked_up || now.scan)
         return advance_replay(now);
@@ -81,7 +83,10 @@ void v0_session::send_scanned(replay &now, const log_rows &read) {
     if (now.scan->first && resume_in_journal(now))
         return;
     std::uint64_t sent = 0;
+    const bool allowed = may_read() && who()->alive(hub_.now());
     for (const auto &row : read.rows) {
+        if (!allowed)
+            break;
         const auto what = hub_.event_of(*row);
         if (!what || hub_.journal().find(what->id) || !now.of->filter->matches(*what))
             continue;
@@ -149,7 +154,14 @@ void v0_session::advance(std::uint64_t &next, std::uint64_t end, const subscript
             break;
         }
         // A row that is gone from the table as well was deleted by Arvados: there is nothing left to send.
-        if (!what || !who_->alive(hub_.now()) || !wanted(next, *what, replayed))
+        if (!what || !wanted(next, *what, replayed))
+            continue;
+        const auto allowed = judge(next, *what, replayed != nullptr);
+        if (allowed == permission::unknown) {
+            suspend(replayed == nullptr ? next : cursor_);
+            break;
+        }
+        if (allowed == permission::denied)
             continue;
         if (const auto body = hub_.frame_of(next, *what)) {
             send(body);

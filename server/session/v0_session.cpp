@@ -10,9 +10,6 @@
 namespace walcast {
 
 namespace {
-constexpr std::int64_t second_us = 1'000'000;
-/// A token is looked up again this often: it may have been revoked.
-constexpr std::int64_t lookup_interval_us = 60 * second_us;
 /// Memory that the filters of one session may hold.
 constexpr std::size_t most_filter_bytes = std::size_t{8} << 20;
 } // namespace
@@ -29,50 +26,20 @@ v0_session::v0_session(event_hub &hub, output &out, std::string token)
 
 v0_session::~v0_session() {
     hub_.probe().session_closed();
-    if (known_ && !live_)
+    if (met_ && !live_)
         hub_.probe().caught_up();
+    hub_.principals().unwatch(*this);
     for (auto &one : subscriptions_)
         hub_.filters().erase(one);
     hub_.remove(*this);
 }
 
-void v0_session::start() {
-    look_up_token();
-}
-
-void v0_session::look_up_token() {
-    looked_up_us_ = hub_.now();
-    hub_.outside().authenticate(token_, [self = weak_from_this()](std::optional<principal> who) {
-        if (const auto session = self.lock())
-            session->authenticated(std::move(who));
-    });
-}
-
 bool v0_session::may_read() const {
-    return who_ && who_->sees_everything();
+    return who() && who()->sees_everything();
 }
 
-void v0_session::authenticated(std::optional<principal> who) {
-    const bool could = may_read();
-    who_ = std::move(who);
-    if (who_ && !counted_ && !count_user())
-        return;
-    if (!known_) {
-        known_ = true;
-        hub_.probe().fell_behind(); // until pump has caught up
-    }
-    if (may_read() && !could) {
-        for (auto &one : subscriptions_)
-            hub_.filters().insert(one);
-    } else if (could && !may_read()) {
-        for (auto &one : subscriptions_)
-            hub_.filters().erase(one);
-    }
-    pump();
-}
-
-bool v0_session::count_user() {
-    counted_ = hub_.limits().per_user ? hub_.limits().per_user->take(who_->user_uuid) : quota::slot();
+bool v0_session::count_user(const std::string &user_uuid) {
+    counted_ = hub_.limits().per_user ? hub_.limits().per_user->take(user_uuid) : quota::slot();
     if (counted_)
         return true;
     hub_.probe().refused_user();
@@ -142,7 +109,7 @@ void v0_session::subscribe(event_filter filter, std::optional<log_id> last_log_i
     added.filter = std::make_shared<const event_filter>(std::move(filter));
     added.since = hub_.journal().end();
     added.floating = !hub_.ready();
-    if (may_read())
+    if (indexed_)
         hub_.filters().insert(added);
     reply(v0_ok);
     if (last_log_id) {
@@ -175,8 +142,11 @@ void v0_session::unsubscribe(std::string_view canonical) {
 void v0_session::offer(const subscription &matched, std::uint64_t number, const event &what) {
     if (!live_ || matched.since > number || offered_ > number)
         return;
+    const auto allowed = judge(number, what, false);
+    if (allowed == permission::unknown)
+        return suspend(number);
     offered_ = number + 1;
-    if (!who_->alive(hub_.now()))
+    if (allowed == permission::denied)
         return;
     const auto body = hub_.frame_of(number, what);
     if (!body)
@@ -195,6 +165,14 @@ void v0_session::offer(const subscription &matched, std::uint64_t number, const 
     }
 }
 
+void v0_session::fall_behind(std::uint64_t number) {
+    if (!live_ || !indexed_)
+        return;
+    set_live(false);
+    cursor_ = number;
+    out_.request_writable();
+}
+
 void v0_session::flush() {
     dirty_ = false;
     out_.flush();
@@ -205,8 +183,7 @@ void v0_session::flush() {
 void v0_session::tick() {
     if (closed_)
         return;
-    if (hub_.now() - looked_up_us_ >= lookup_interval_us && known_)
-        look_up_token();
+    tick_principal();
     if (hub_.now() - last_sent_us_ >= hub_.limits().send_interval_us && out_.queued_bytes() == 0)
         reply(v0_idle);
     if (ask_again_us_ && hub_.now() >= *ask_again_us_) {
@@ -226,20 +203,26 @@ void v0_session::settle_floating() {
 }
 
 void v0_session::pump() {
-    if (live_ || waiting_ || closed_ || !known_ || !hub_.ready())
+    if (live_ || waiting_ || closed_ || !met_ || !hub_.ready())
         return;
     settle_floating();
-    if (may_read())
-        work();
-    else
+    if (who_.now().known && !(may_read() && (who()->alive(hub_.now()) || who()->stale(hub_.now()))))
         replays_.clear();
-    if (replays_.empty() && (cursor_ >= hub_.journal().end() || !may_read())) {
+    // What it may not see any more it may still be owed from before.
+    if (who_.any_from(cursor_, [](const principal &one) { return one.sees_everything(); }))
+        work();
+    else if (who_.now().known)
+        cursor_ = std::max(cursor_, hub_.journal().end());
+    who_.forget_before(cursor_);
+    const bool known = who_.now().known;
+    if (known && replays_.empty() && cursor_ >= hub_.journal().end() && !waiting_ && !closed_) {
         reread_.clear();
         set_live(true); // and offered nothing if it may not read, being in no index
     }
     flush();
     out_.resume_input();
-    if (!live_ && !waiting_ && !closed_)
+    const bool stuck = !known && (!replays_.empty() || cursor_ >= who_.known_until());
+    if (!live_ && !waiting_ && !closed_ && !stuck)
         out_.request_writable();
 }
 

@@ -1,10 +1,12 @@
 #pragma once
 
-#include "server/access/principal.hpp"
+#include "server/access/verdict.hpp"
 #include "server/protocol/event.hpp"
 #include "server/session/event_hub.hpp"
 #include "server/session/filter_index.hpp"
 #include "server/session/output.hpp"
+#include "server/session/principal_history.hpp"
+#include "server/session/principal_watch.hpp"
 #include "server/session/protocol_session.hpp"
 #include "server/session/replay.hpp"
 
@@ -28,9 +30,12 @@ namespace walcast {
 /// from outside.
 ///
 /// Every state that is not live has exactly one thing that will call pump(): the answer that `waiting_` is
-/// for (or tick(), when the answer was an error), or output::request_writable, or the hub becoming ready.
-/// Owned by its connection; a shared_ptr only so that answers of services can tell whether it still exists.
-class v0_session : public protocol_session, public std::enable_shared_from_this<v0_session> {
+/// for (or tick(), when the answer was an error), or output::request_writable, or the hub becoming ready, or,
+/// while it is not known whom the session speaks for, the answer to that. Owned by its connection; a
+/// shared_ptr only so that answers of services can tell whether it still exists.
+class v0_session : public protocol_session,
+                   public principal_watch::listener,
+                   public std::enable_shared_from_this<v0_session> {
   public:
     v0_session(event_hub &hub, output &out, std::string token);
     ~v0_session() override;
@@ -47,20 +52,45 @@ class v0_session : public protocol_session, public std::enable_shared_from_this<
 
     // From the hub:
     void offer(const subscription &matched, std::uint64_t number, const event &what);
+    /// What comes from this journal entry on is not offered; the session has to see to it.
+    void fall_behind(std::uint64_t number);
     void flush();
     void tick();
     /// Sends what can be sent from the cursor on. Harmless at any time.
     void pump();
 
-    [[nodiscard]] const std::optional<principal> &who() const { return who_; }
+    /// What is known of the token is not to be relied on from here on: it is looked up, and nothing from
+    /// there on is sent until the answer has come.
+    void suspend(std::uint64_t from);
+
+    // From the stream, through the hub's principal_watch:
+    void principal_changed(const principal_change &what, std::int64_t committed_at_us,
+                           std::uint64_t from) override;
+
+    /// Who it speaks for now; nobody while that is not known.
+    [[nodiscard]] const std::optional<principal> &who() const { return who_.now().who; }
 
   private:
+    /// Whether an event is for this session.
+    enum class permission : std::uint8_t {
+        granted,
+        denied,
+        unknown, ///< nobody vouches for the token by the time of its commit: ask first
+    };
+
     void subscribe(event_filter filter, std::optional<log_id> last_log_id);
     void unsubscribe(std::string_view canonical);
-    void authenticated(std::optional<principal> who);
-    void look_up_token();
+    void authenticated(verdict answer);
+    void look_up_token(std::int64_t not_before_us);
+    void tick_principal();
+    /// From the journal entry `from` on it speaks for `who`, or nobody.
+    void become(std::uint64_t from, std::optional<principal> who);
+    /// Puts the subscriptions into the index, or takes them out, as the rights of now want it.
+    void reindex();
+    /// By what counted when the event was committed; if it was asked for (a replay), by what counts now.
+    [[nodiscard]] permission judge(std::uint64_t number, const event &what, bool asked_for) const;
     /// False if the user has too many sessions: then this one is closed.
-    [[nodiscard]] bool count_user();
+    [[nodiscard]] bool count_user(const std::string &user_uuid);
 
     void reply(std::string_view text);
     void send(const shared_frame &body);
@@ -88,9 +118,12 @@ class v0_session : public protocol_session, public std::enable_shared_from_this<
     event_hub &hub_;
     output &out_;
     std::string token_;
-    std::optional<principal> who_;
+    principal_history who_;
     std::optional<quota::slot> counted_; ///< among the sessions of its user, since the user is known
-    bool known_ = false;                 ///< the token has been looked up
+    bool met_ = false;                   ///< the token has been looked up once
+    bool asking_ = false;                ///< it is being looked up
+    bool in_doubt_ = false;              ///< it has to be looked up again
+    bool indexed_ = false;               ///< the hub's index has the subscriptions
     bool live_ = false;                  ///< the cursor is the journal's end; the hub's offers are taken
     bool looked_at_ready_ = false;
     bool waiting_ = false; ///< for an answer of services, or for when to ask again
@@ -104,6 +137,7 @@ class v0_session : public protocol_session, public std::enable_shared_from_this<
     std::size_t filter_bytes_ = 0;
     std::int64_t last_sent_us_ = 0;
     std::int64_t looked_up_us_ = 0;
+    std::int64_t doubted_at_us_ = 0;           ///< only a look-up from after this ends the doubt
     std::optional<std::int64_t> ask_again_us_; ///< when, after an answer that was an error
     std::int64_t patience_us_ = 0;             ///< how long that was put off
     std::list<subscription> subscriptions_;    ///< in the order made; the index holds their addresses

@@ -35,10 +35,10 @@ class Closed(AssertionError):
 class Client:
     """Idle `{}` frames are dropped everywhere; every wait has an end, and a failure says what came instead."""
 
-    def __init__(self, url: str, tls_ca: str | None = None) -> None:
+    def __init__(self, url: str, tls_ca: str | None = None, headers: dict[str, str] | None = None) -> None:
         context = ssl.create_default_context(cafile=tls_ca) if tls_ca else None
         self.websocket = connect(url, ssl=context, compression=None, max_size=None, max_queue=None, open_timeout=10,
-                                 close_timeout=2, ping_interval=None, proxy=None)
+                                 close_timeout=2, ping_interval=None, proxy=None, additional_headers=headers)
 
     def __enter__(self) -> "Client":
         return self

@@ -37,6 +37,7 @@ class Relay:
                                                    slot=f"walcast_{database.name}", user=user, tls=tls)
         self._config_file = directory / f"config-{self.port}.yml"
         self._log_file = directory / f"relay-{self.port}.log"
+        self.environment: dict[str, str] = {}  # beside that of the tests
         self.wrapper: list[str] = []  # a command that runs the program, prlimit for instance
         self.process: subprocess.Popen[bytes] | None = None
         self.hand_over: int | None = None  # a descriptor that the process is started with, as systemd does it
@@ -66,7 +67,7 @@ class Relay:
             self.process = subprocess.Popen([*before, "setpriv", "--pdeathsig=KILL", "--", *self.wrapper, str(RELAY), "-config",
                                              str(self.write_config())],
                                             stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=given,
-                                            env={**os.environ, "STATE_DIRECTORY": str(state)})
+                                            env={**os.environ, "STATE_DIRECTORY": str(state), **self.environment})
         if wait:
             self.wait_listening()
             self.wait_live()
@@ -196,11 +197,12 @@ class Relay:
         scheme = "wss" if self.tls_ca else "ws"
         return f"{scheme}://{self.host}/websocket" + (f"?{query}" if query else "")
 
-    def client(self, token: str | None = SYSTEM_ROOT_TOKEN, query: str | None = None) -> Client:
+    def client(self, token: str | None = SYSTEM_ROOT_TOKEN, query: str | None = None,
+               headers: dict[str, str] | None = None) -> Client:
         """A v0 connection; `token` goes into the query as it is, as Arvados' clients do; `query` replaces it all."""
         if query is None and token is not None:
             query = f"api_token={token}"
-        return Client(self.url(query), self.tls_ca)
+        return Client(self.url(query), self.tls_ca, headers)
 
 
 def walcast(*arguments: str, config: Path, timeout: float = 60) -> subprocess.CompletedProcess[str]:
