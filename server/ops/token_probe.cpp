@@ -15,6 +15,12 @@ token_probe::token_probe(prometheus::Registry &into)
                     .Name("walcast_remote_requests_total")
                     .Help("Requests to the Arvados API, by their end: answered, refused (401, 403), error "
                           "(another status), failed (no answer), timeout, busy (too many were waiting).")
-                    .Register(into)) {}
+                    .Register(into)) {
+    // A rate needs the zero before the first one.
+    for (const auto *result : {"valid", "invalid", "unknown"})
+        lookups_.Add({{"result", result}});
+    for (const auto *end : {"answered", "refused", "error", "failed", "timeout", "busy"})
+        requests_.Add({{"result", end}});
+}
 
 } // namespace walcast

@@ -20,9 +20,10 @@ relation_ptr logs_table() {
 }
 } // namespace
 
-transaction_ptr log_row(std::int64_t id, const std::string &event_type, lsn commit) {
+transaction_ptr log_row(std::int64_t id, const std::string &event_type, lsn commit,
+                        std::int64_t committed_at_us) {
     transaction_builder builder;
-    builder.begin(1, commit, 0);
+    builder.begin(1, commit, committed_at_us);
     builder.add(change_kind::insert, logs_table());
     for (const auto &text :
          {std::to_string(id), std::string("zzzzz-57u5n-000000000000001"),

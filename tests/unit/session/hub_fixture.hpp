@@ -107,8 +107,9 @@ class client : public output {
     std::vector<std::string> pending_;
 };
 
-/// One row of `logs` as a transaction that commits at `commit`.
-[[nodiscard]] transaction_ptr log_row(std::int64_t id, const std::string &event_type, lsn commit);
+/// One row of `logs` as a transaction that commits at `commit`, and at that time.
+[[nodiscard]] transaction_ptr log_row(std::int64_t id, const std::string &event_type, lsn commit,
+                                      std::int64_t committed_at_us = 1);
 
 /// A hub with a table behind it; `commit` does what a database and its source do.
 struct site {

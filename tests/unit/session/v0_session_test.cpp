@@ -1,3 +1,4 @@
+#include "tests/unit/access/principal_changes.hpp"
 #include "tests/unit/session/hub_fixture.hpp"
 
 #include <doctest/doctest.h>
@@ -244,11 +245,78 @@ TEST_CASE("a token that is no longer good silences the session, and the connecti
     one.session->receive(R"({"method":"subscribe"})");
     one.settle(at);
     at.commit(1);
-    at.hub.tick(1'000);
+    // By the time of the commit, not by that of the delivery
     at.hub.append(
-        {.transactions = {log_row(2, "update", lsn{10'000})}, .decoded = lsn{10'001}, .ready = true}, 1'000);
-    CHECK(one.out->ids() == ids{ok, 1});
+        {.transactions = {log_row(2, "update", lsn{10'000}, 499), log_row(3, "update", lsn{10'002}, 500)},
+         .decoded = lsn{10'003},
+         .ready = true},
+        1'000);
+    CHECK(one.out->ids() == ids{ok, 1, 2});
     CHECK_FALSE(one.out->closed);
+}
+
+TEST_CASE("a session that is behind gets what was committed while its token lived, and no more") {
+    site at;
+    at.ready();
+    at.database.who->token_id = 7;
+    auto slow = at.join();
+    slow.session->receive(R"({"method":"subscribe"})");
+    slow.settle(at);
+    slow.out->reading = false;
+    ids owed{ok};
+    for (std::int64_t id = 1; id <= 40; ++id) {
+        at.commit(id);
+        owed.push_back(id);
+    }
+    transaction_builder gone;
+    gone.begin(2, lsn{1'000}, 1);
+    add_delete(gone, token_table(), "7");
+    at.hub.append({.transactions = {gone.finish(lsn{1'001})}, .decoded = lsn{1'001}, .ready = true}, 1);
+    for (std::int64_t id = 41; id <= 60; ++id)
+        at.commit(id);
+    CHECK(slow.out->queued < 8'192);
+    slow.out->reading = true;
+    slow.settle(at);
+    at.commit(61);
+    CHECK(slow.out->ids() == owed);
+}
+
+TEST_CASE("while nobody can say whether a token is good nothing is sent, and then nothing is missing") {
+    site at;
+    at.ready();
+    at.database.given = verdict{};
+    auto one = at.join();
+    one.session->receive(R"({"method":"subscribe"})");
+    one.settle(at);
+    at.commit(1);
+    at.hub.tick(2'000'000);
+    one.settle(at);
+    CHECK(one.out->ids() == ids{ok});
+    at.database.given.reset();
+    at.hub.tick(4'000'000);
+    one.settle(at);
+    at.commit(2);
+    CHECK(one.out->ids() == ids{ok, 1, 2});
+}
+
+TEST_CASE("with a new slot tokens are looked up again before anything is sent") {
+    site at;
+    at.ready();
+    auto one = at.join();
+    one.session->receive(R"({"method":"subscribe"})");
+    one.settle(at);
+    at.commit(1);
+    at.hub.append({.transactions = {log_row(2, "update", lsn{2'000})},
+                   .decoded = lsn{2'001},
+                   .epoch = 1,
+                   .ready = true},
+                  3);
+    one.settle(at);
+    CHECK(one.out->ids() == ids{ok, 1});
+    at.hub.tick(2'000'000);
+    one.settle(at);
+    CHECK(at.database.lookups == 2);
+    CHECK(one.out->ids() == ids{ok, 1, 2});
 }
 
 TEST_CASE("too many subscriptions are refused, the others stay") {
