@@ -11,8 +11,10 @@ constexpr std::int64_t second_us = 1'000'000;
 /// A token is looked up again this often. The stream tells what changes; this is for what it cannot tell, a
 /// table that was not published for a while for instance.
 constexpr std::int64_t lookup_interval_us = 60 * second_us;
-/// Where there is no stream of all tables.
-constexpr std::int64_t blind_interval_us = 4 * second_us;
+/// Where there is no stream of all tables. With the tick, and with an answer that another session's question
+/// brought, what is known is five seconds old at most.
+constexpr std::int64_t blind_interval_us = 3 * second_us;
+constexpr std::int64_t blind_age_us = second_us;
 /// Before an answer of the API has to be renewed, it is asked for.
 constexpr std::int64_t renewal_us = 10 * second_us;
 } // namespace
@@ -137,7 +139,7 @@ void v0_session::tick_principal() {
     if (in_doubt_ ? since >= second_us
                   : since >= (hub_.exact() ? lookup_interval_us : blind_interval_us) ||
                         (renews && since >= second_us))
-        look_up_token(in_doubt_ ? doubted_at_us_ : 0);
+        look_up_token(in_doubt_ ? doubted_at_us_ : hub_.exact() ? 0 : hub_.now() - blind_age_us);
 }
 
 } // namespace walcast

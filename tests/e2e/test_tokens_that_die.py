@@ -199,7 +199,7 @@ def test_with_the_listener_within_seconds(shared_relay: Relay, shared_database: 
         client.subscribe(RACE)
         client.expect_ids([shared_database.log(event_type="race")])
         commit(shared_database, change, token, user)
-        time.sleep(9)
+        time.sleep(6.5)
         client.events(timeout=0.2)
         shared_database.log(event_type="race")
         client.expect_silence(0.5)
