@@ -3,6 +3,8 @@
 #include "db/access_reader.hpp"
 #include "server/ops/clock.hpp"
 
+#include <chrono>
+#include <pthread.h>
 #include <utility>
 
 namespace walcast {
@@ -10,6 +12,7 @@ namespace walcast {
 namespace {
 /// One may be reading the hundred thousand rows of one user while the other answers for the rest.
 constexpr unsigned connections = 2;
+constexpr std::chrono::seconds tick_interval{1};
 } // namespace
 
 access_service::access_service(bool roles_visible_to_all, std::string connection, verdict_sink sink,
@@ -40,7 +43,23 @@ access_service::~access_service() {
     stop();
 }
 
+void access_service::start() {
+    ticker_ = std::thread([this] {
+        pthread_setname_np(pthread_self(), "walcast-access");
+        std::unique_lock lock(mutex_);
+        while (!stopped_.wait_for(lock, tick_interval, [this] { return stopping_; }))
+            tick();
+    });
+}
+
 void access_service::stop() {
+    {
+        const std::scoped_lock lock(mutex_);
+        stopping_ = true;
+    }
+    stopped_.notify_all();
+    if (ticker_.joinable())
+        ticker_.join();
     queries_.stop();
 }
 
@@ -56,7 +75,6 @@ void access_service::follow(const batch &next,
 }
 
 void access_service::tick() {
-    const std::scoped_lock lock(mutex_);
     judge_.tick(unix_microseconds());
     const auto used = judge_.used();
     probe_.held(used.readers, used.origins, used.entries, used.bytes);
@@ -78,7 +96,7 @@ std::unique_ptr<access_service::membership> access_service::join(const uuid_text
         // The judge may find it ready at once, and calls back then: it has to be known by its number before.
         one.id = judge_.next_reader();
         users_[one.id] = user;
-        judge_.add_reader(user);
+        (void)judge_.add_reader(user);
     }
     return made;
 }

@@ -9,11 +9,13 @@
 #include "server/ops/log.hpp"
 
 #include <atomic>
+#include <condition_variable>
 #include <cstddef>
 #include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <thread>
 #include <unordered_map>
 #include <vector>
 
@@ -38,8 +40,7 @@ class access_service {
     /// On the source's thread. Calls `deliver` with the audiences of events whose turn has come; those of the
     /// batch's other events come to the sink, later.
     void follow(const batch &next, const std::function<void(std::vector<audience_ptr>)> &deliver);
-    /// About once a second, from any thread.
-    void tick();
+    void start();
     void stop();
 
     /// Holds a user's grants; one each session.
@@ -75,6 +76,7 @@ class access_service {
     void leave(const uuid_text &user);
     void ask(access_query query);
     void note();
+    void tick();
 
     access_probe &probe_;
     logger &log_;
@@ -86,6 +88,9 @@ class access_service {
     judge judge_;
     judge::counts noted_;
     std::atomic<std::size_t> backlog_bytes_{0};
+    std::condition_variable stopped_;
+    bool stopping_ = false;
+    std::thread ticker_;
     query_pool queries_; ///< of its own, so that replays do not keep it waiting; last, as its threads call us
 };
 

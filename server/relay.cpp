@@ -97,6 +97,7 @@ relay::relay(const config &settings, logger &log)
     , relay_probe_(registry_, settings.source_sha256, settings.source_timestamp, settings.server_event_queue,
                    settings.connection_pool)
     , token_probe_(registry_)
+    , access_probe_(registry_)
     , queries_(database_parameters(settings), std::max(1U, settings.query_connections), log)
     , api_(make_api_client(settings, log, token_probe_))
     , validator_(api_ ? std::make_unique<token_validator>(*api_, settings.remote_token_refresh) : nullptr)
@@ -104,6 +105,14 @@ relay::relay(const config &settings, logger &log)
     , source_(
           settings, database_parameters(settings), queries_,
           [this](batch next) { distribute(std::move(next)); }, [this] { return overloaded(); }, log)
+    , access_(
+          settings.role_groups_visible_to_all, database_parameters(settings),
+          [this](std::vector<audience_ptr> readers) {
+              const auto shared = std::make_shared<const std::vector<audience_ptr>>(std::move(readers));
+              for (auto &one : shards_)
+                  one->judged(shared);
+          },
+          [this](lsn target) { source_.request_position(target); }, access_probe_, log)
     , door_({.connections = settings.max_connections,
              .descriptors = client_descriptors(settings),
              .per_address = settings.max_connections_per_address})
@@ -135,7 +144,7 @@ relay::relay(const config &settings, logger &log)
             number, bounds, sessions, net, door_,
             [this](shard &home) {
                 return std::make_unique<shard_services>(
-                    home, queries_, tokens_, settings_.replay_window,
+                    home, queries_, tokens_, access_, settings_.replay_window,
                     [this](lsn target) { source_.request_position(target); });
             },
             *this, log_, session_probe_, net_probe_));
@@ -171,6 +180,7 @@ std::uint16_t relay::start(std::vector<inherited_socket> inherited) {
                       {"max_connections", settings_.max_connections}});
     for (auto &one : shards_)
         one->start();
+    access_.start();
     source_.start();
     coverage_.start();
     log_.info("listening for clients", {{"address", at.address().to_string()},
@@ -184,11 +194,14 @@ std::uint16_t relay::start(std::vector<inherited_socket> inherited) {
 
 void relay::distribute(batch next) {
     const auto shared = std::make_shared<const batch>(std::move(next));
-    for (auto &one : shards_)
-        one->deliver(shared, [this, before = backlog()] {
-            if (before >= most_backlog_bytes / 2 && backlog() < most_backlog_bytes / 2)
-                source_.resume();
-        });
+    access_.follow(*shared, [&](std::vector<audience_ptr> readers) {
+        const auto audiences = std::make_shared<const std::vector<audience_ptr>>(std::move(readers));
+        for (auto &one : shards_)
+            one->deliver(shared, audiences, [this, before = backlog()] {
+                if (before >= most_backlog_bytes / 2 && backlog() < most_backlog_bytes / 2)
+                    source_.resume();
+            });
+    });
 }
 
 void relay::fill(std::vector<transaction_ptr> rows, lsn as_of, std::function<void()> handled) {
@@ -202,7 +215,7 @@ void relay::fill(std::vector<transaction_ptr> rows, lsn as_of, std::function<voi
 }
 
 std::size_t relay::backlog() const {
-    std::size_t most = 0;
+    std::size_t most = access_.backlog_bytes();
     for (const auto &one : shards_)
         most = std::max(most, one->backlog_bytes());
     return most;
@@ -249,6 +262,7 @@ void relay::stop(std::chrono::milliseconds limit) {
     coverage_.stop();
     source_.stop();
     queries_.stop();
+    access_.stop();
     if (api_)
         api_->stop();
     for (auto &one : shards_)

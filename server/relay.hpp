@@ -1,6 +1,7 @@
 #pragma once
 
 #include "db/query_pool.hpp"
+#include "server/access_service.hpp"
 #include "server/config.hpp"
 #include "server/coverage_watch.hpp"
 #include "server/inherited_socket.hpp"
@@ -64,11 +65,13 @@ class relay : public site {
     net_probe net_probe_;
     relay_probe relay_probe_;
     token_probe token_probe_;
+    access_probe access_probe_;
     query_pool queries_;
     std::unique_ptr<api_client> api_;            ///< null: the configuration does not say where it is
     std::unique_ptr<token_validator> validator_; ///< likewise
     token_service tokens_;
     source_supervisor source_;
+    access_service access_;
     admission door_;
     quota sessions_per_user_;
     coverage_watch coverage_;

@@ -18,11 +18,12 @@ log_rows to_rows(log_page page) {
 } // namespace
 
 shard_services::shard_services(shard &home, query_pool &queries, token_service &tokens,
-                               std::chrono::milliseconds replay_window,
+                               access_service &access, std::chrono::milliseconds replay_window,
                                std::function<void(lsn)> request_position)
     : home_(home)
     , queries_(queries)
     , tokens_(tokens)
+    , access_(access)
     , replay_window_(replay_window)
     , request_position_(std::move(request_position)) {}
 
@@ -30,6 +31,20 @@ void shard_services::authenticate(std::string token, std::int64_t not_before_us,
                                   std::function<void(const verdict &)> then) {
     tokens_.find(token, not_before_us, [this, then = std::move(then)](const verdict &answer) {
         home_.post([then, answer] { then(answer); });
+    });
+}
+
+std::shared_ptr<void> shard_services::follow(const std::string &user_uuid,
+                                             std::function<void(reader_id)> ready) {
+    return access_.join(uuid_text(user_uuid), [this, ready = std::move(ready)](reader_id who) {
+        home_.post([ready, who] { ready(who); });
+    });
+}
+
+void shard_services::decide(reader_id who, std::vector<uuid_text> objects,
+                            std::function<void(std::vector<bool>)> then) {
+    access_.decide(who, std::move(objects), [this, then = std::move(then)](std::vector<bool> allowed) {
+        home_.post([then, allowed = std::move(allowed)]() mutable { then(std::move(allowed)); });
     });
 }
 

@@ -40,10 +40,12 @@ struct principal {
         constexpr auto never = std::numeric_limits<std::int64_t>::max();
         return expires_at != never || refreshes_at != never;
     }
-    /// May see every event: an administrator with a token that is not limited to certain requests.
-    [[nodiscard]] bool sees_everything() const {
-        return exists && is_admin && std::find(scopes.begin(), scopes.end(), "all") != scopes.end();
+    /// The token is not limited to certain requests.
+    [[nodiscard]] bool unlimited() const {
+        return std::find(scopes.begin(), scopes.end(), "all") != scopes.end();
     }
+    /// May see every event.
+    [[nodiscard]] bool sees_everything() const { return exists && is_admin && unlimited(); }
 
     bool operator==(const principal &) const = default;
 };

@@ -7,8 +7,8 @@
 #include "server/access/object_cache.hpp"
 #include "server/access/readers.hpp"
 #include "server/feed/batch.hpp"
+#include "server/feed/visibility.hpp"
 #include "server/judge/past_facts.hpp"
-#include "server/judge/snapshot.hpp"
 #include "server/protocol/event.hpp"
 
 #include <cstddef>

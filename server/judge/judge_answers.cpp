@@ -108,10 +108,10 @@ bool judge::too_old(const access_answer &given, const outstanding &of) const {
         return false;
     if (of.since.size() >= most_since)
         return true;
-    const snapshot seen(given.snapshot);
+    const auto seen = visibility::parse(given.snapshot);
     const auto kept = recent_count_ - recent_.size();
     for (auto number = std::max(kept, std::uint64_t{0}); number < of.recent; ++number)
-        if (!seen.shows(recent_[static_cast<std::size_t>(number - kept)]))
+        if (!seen || !seen->sees(recent_[static_cast<std::size_t>(number - kept)]))
             return true;
     return false;
 }

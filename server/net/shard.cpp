@@ -92,13 +92,19 @@ void shard::post(std::function<void()> work) {
     asio::post(io_, std::move(work));
 }
 
-void shard::deliver(std::shared_ptr<const batch> next, std::function<void()> handled) {
+void shard::deliver(std::shared_ptr<const batch> next, shared_audiences readers,
+                    std::function<void()> handled) {
     backlog_bytes_.fetch_add(next->bytes, std::memory_order_relaxed);
-    asio::post(io_, [this, next = std::move(next), handled = std::move(handled)] {
-        hub_.append(*next, unix_microseconds());
-        backlog_bytes_.fetch_sub(next->bytes, std::memory_order_relaxed);
-        handled();
-    });
+    asio::post(io_,
+               [this, next = std::move(next), readers = std::move(readers), handled = std::move(handled)] {
+                   hub_.append(*next, *readers, unix_microseconds());
+                   backlog_bytes_.fetch_sub(next->bytes, std::memory_order_relaxed);
+                   handled();
+               });
+}
+
+void shard::judged(shared_audiences readers) {
+    asio::post(io_, [this, readers = std::move(readers)] { hub_.judged(*readers, unix_microseconds()); });
 }
 
 void shard::fill(std::shared_ptr<const std::vector<transaction_ptr>> rows, lsn as_of,

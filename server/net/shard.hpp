@@ -1,5 +1,6 @@
 #pragma once
 
+#include "server/access/audience.hpp"
 #include "server/net/admission.hpp"
 #include "server/net/outbox.hpp"
 #include "server/net/site.hpp"
@@ -26,6 +27,9 @@
 namespace walcast {
 
 class websocket_connection;
+
+/// Shared by all shards.
+using shared_audiences = std::shared_ptr<const std::vector<audience_ptr>>;
 
 /// The reason in the Close frame of a relay that ends, whose code is always 1012 and never 1001: whether it
 /// will be started again is not known, and clients should try.
@@ -76,7 +80,9 @@ class shard {
     void post(std::function<void()> work);
     /// Hands a batch over. What is not yet handled counts in backlog_bytes(); `handled` is called for each,
     /// on the shard's thread.
-    void deliver(std::shared_ptr<const batch> next, std::function<void()> handled);
+    void deliver(std::shared_ptr<const batch> next, shared_audiences readers, std::function<void()> handled);
+    /// Who may read the next events that were handed over and not judged.
+    void judged(shared_audiences readers);
     /// event_hub::fill with these rows, once the feed has got to `as_of`.
     void fill(std::shared_ptr<const std::vector<transaction_ptr>> rows, lsn as_of,
               std::function<void()> handled);

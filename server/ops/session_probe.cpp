@@ -23,6 +23,9 @@ session_probe::session_probe(prometheus::Registry &into)
     , bad_requests_(counter(into, "walcast_bad_requests_total", "Client messages answered with status 400."))
     , refused_user_(refusals(into).Add({{"reason", "user"}}))
     , silenced_(counter(into, "walcast_sessions_silenced_total",
-                        "Sessions whose token or user lost the right to read while connected.")) {}
+                        "Sessions whose token or user lost the right to read while connected."))
+    , denied_(
+          counter(into, "walcast_access_denials_total",
+                  "Events kept from sessions whose filters match, as the user may not read the object.")) {}
 
 } // namespace walcast

@@ -32,6 +32,8 @@ class session_probe {
     void refused_user() { refused_user_.Increment(); }
     /// A session has lost its right to read.
     void silenced() { silenced_.Increment(); }
+    /// An event was kept from a session whose filters match it.
+    void denied() { denied_.Increment(); }
     void bad_request() { bad_requests_.Increment(); }
 
   private:
@@ -46,6 +48,7 @@ class session_probe {
     prometheus::Counter &bad_requests_;
     prometheus::Counter &refused_user_;
     prometheus::Counter &silenced_;
+    prometheus::Counter &denied_;
 };
 
 } // namespace walcast

@@ -28,7 +28,7 @@ event_hub::event_hub(feed::limits bounds, session_limits limits, services &outsi
     , outside_(outside)
     , probe_(probe) {}
 
-void event_hub::append(const batch &next, std::int64_t now_us) {
+void event_hub::append(const batch &next, std::span<const audience_ptr> readers, std::int64_t now_us) {
     now_us_ = now_us;
     if (next.epoch != epoch_)
         begin_epoch(next);
@@ -46,8 +46,8 @@ void event_hub::append(const batch &next, std::int64_t now_us) {
         probe_.events_in(journal_.end() - fresh);
     if (!next.transactions.empty())
         probe_.delay(static_cast<double>(now_us - next.transactions.back()->committed_at()) / 1e6);
-    for (auto *session : std::exchange(dirty_, {}))
-        session->flush();
+    take(readers);
+    flush_dirty();
     feed_.trim(now_us);
     if (next.ready && !ready_) {
         // Sessions that subscribed while the feed was being refilled begin here: what committed before the
@@ -75,6 +75,34 @@ void event_hub::fill(const std::vector<transaction_ptr> &rows, std::int64_t now_
         filters_.match(*what, [&](subscription &matched) { matched.owner->offer(matched, number, *what); });
     }
     probe_.events_in(fresh);
+    take({}); // nobody judges them: sessions ask
+    flush_dirty();
+}
+
+void event_hub::judged(std::span<const audience_ptr> readers, std::int64_t now_us) {
+    now_us_ = now_us;
+    take(readers);
+    flush_dirty();
+}
+
+void event_hub::take(std::span<const audience_ptr> readers) {
+    for (const auto &one : readers) {
+        if (unjudged_.empty())
+            break;
+        const auto number = unjudged_.front();
+        unjudged_.pop_front();
+        if (number >= journal_.first())
+            journal_.set_readers(number, one);
+    }
+    const auto first = std::max(offered_, journal_.first());
+    offered_ = std::max(offered_, judged_end());
+    match(judged_filters_, first, offered_);
+    if (!readers.empty() || unjudged_.empty())
+        for (auto *session : std::exchange(awaiting_, {}))
+            session->pump();
+}
+
+void event_hub::flush_dirty() {
     for (auto *session : std::exchange(dirty_, {}))
         session->flush();
 }
@@ -101,25 +129,27 @@ void event_hub::release_events() {
         const auto first = journal_.end();
         for (const auto until = std::min(held_.size(), done + release_slice); done < until; ++done)
             journal_.append(held_[done].segment, held_[done].place, held_[done].id);
-        match(first, journal_.end());
+        for (auto number = first; number < journal_.end(); ++number)
+            unjudged_.push_back(number);
+        match(filters_, first, journal_.end());
     }
     held_.clear();
     if (held_.capacity() > release_slice)
         held_.shrink_to_fit();
 }
 
-void event_hub::match(std::uint64_t first, std::uint64_t end) {
-    if (filters_.empty())
+void event_hub::match(const filter_index &among, std::uint64_t first, std::uint64_t end) {
+    if (among.empty())
         return;
     for (auto number = first; number < end; ++number) {
         const auto what = event_of(number);
         if (what)
-            filters_.match(*what,
-                           [&](subscription &matched) { matched.owner->offer(matched, number, *what); });
+            among.match(*what, [&](subscription &matched) { matched.owner->offer(matched, number, *what); });
         else if (!feed_.holds(journal_[number].segment))
-            // Of a transaction that is larger than the feed: everybody reads this row again from the table.
+            // Of a transaction that is larger than the feed, or judged late: whoever is due it reads the row
+            // again from the table.
             for (auto *session : sessions_)
-                session->fall_behind(number);
+                session->fall_behind(number, among);
     }
 }
 
@@ -222,6 +252,7 @@ shared_frame event_hub::encode(const event &of) {
 
 void event_hub::remove(v0_session &session) {
     sessions_.erase(&session);
+    awaiting_.erase(&session);
     std::erase(dirty_, &session);
 }
 

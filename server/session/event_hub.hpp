@@ -12,8 +12,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <optional>
+#include <span>
 #include <unordered_set>
 #include <vector>
 
@@ -32,17 +34,22 @@ struct session_limits {
 
 /// The place of one shard where events meet sessions: its feed, the journal, the filters, and who is dirty.
 ///
-/// Driven by the shard: append() for every batch of the source, tick() about once a second. One thread, no
-/// locks. A batch is matched as a whole, each event encoded at most once, and each session that got something
-/// is flushed once at the end, which is what makes a burst cost one write per session instead of one per
-/// event.
+/// Driven by the shard: append() for every batch of the source, judged() when the readers of more events are
+/// known, tick() about once a second. One thread, no locks.
+///
+/// An event is offered twice: to sessions of administrators as it comes, and to the others when it has been
+/// judged. That is the same moment, unless the judge has to ask the database. A batch is matched as a whole,
+/// each event encoded at most once, and each session that got something is flushed once at the end, which is
+/// what makes a burst cost one write per session instead of one per event.
 class event_hub {
   public:
     event_hub(feed::limits bounds, session_limits limits, services &outside, session_probe &probe);
     event_hub(const event_hub &) = delete;
     event_hub &operator=(const event_hub &) = delete;
 
-    void append(const batch &next, std::int64_t now_us);
+    void append(const batch &next, std::span<const audience_ptr> readers, std::int64_t now_us);
+    /// Who may read the next events that have not been judged, in the order of the stream.
+    void judged(std::span<const audience_ptr> readers, std::int64_t now_us);
     void tick(std::int64_t now_us);
     /// Rows that were read from the table because the source may not have brought them: those that the
     /// journal does not have are events like others. Call it when the source has brought all that they might
@@ -65,7 +72,15 @@ class event_hub {
     /// When the event of this entry was committed, by the database's clock, as far as it is known: otherwise
     /// when its row was made. Microseconds since 1970.
     [[nodiscard]] std::int64_t committed_at(std::uint64_t number, const event &of) const;
+    /// Where the events end that have been judged.
+    [[nodiscard]] std::uint64_t judged_end() const {
+        return unjudged_.empty() ? journal_.end() : unjudged_.front();
+    }
+    /// Subscriptions of administrators, and of the others.
     [[nodiscard]] filter_index &filters() { return filters_; }
+    [[nodiscard]] filter_index &judged_filters() { return judged_filters_; }
+    /// Calls pump() when more events have been judged.
+    void await_judge(v0_session &session) { awaiting_.insert(&session); }
     [[nodiscard]] services &outside() { return outside_; }
     [[nodiscard]] session_probe &probe() { return probe_; }
     [[nodiscard]] const session_limits &limits() const { return limits_; }
@@ -101,7 +116,9 @@ class event_hub {
     void hold_events(std::uint64_t segment);
     /// The transaction is complete: what it does to principals counts, then its events are offered.
     void release_events();
-    void match(std::uint64_t first, std::uint64_t end);
+    void match(const filter_index &among, std::uint64_t first, std::uint64_t end);
+    void take(std::span<const audience_ptr> readers);
+    void flush_dirty();
     void begin_epoch(const batch &first);
     void wake_waiters();
 
@@ -109,12 +126,16 @@ class event_hub {
     event_journal journal_;
     event_reader reader_;
     filter_index filters_;
+    filter_index judged_filters_;
+    std::deque<std::uint64_t> unjudged_; ///< entries that came with the stream and have no audience yet
+    std::uint64_t offered_ = 0;          ///< entries before this have been offered to all
     principal_watch principals_;
     std::vector<held_event> held_;
     session_limits limits_;
     services &outside_;
     session_probe &probe_;
     std::unordered_set<v0_session *> sessions_;
+    std::unordered_set<v0_session *> awaiting_;
     std::vector<v0_session *> dirty_;
     std::vector<waiter> waiters_;
     std::uint64_t epoch_ = 0;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "server/access/audience.hpp"
 #include "server/protocol/frame.hpp"
 #include "server/protocol/log_id.hpp"
 
@@ -8,6 +9,7 @@
 #include <deque>
 #include <optional>
 #include <unordered_map>
+#include <utility>
 
 namespace walcast {
 
@@ -18,13 +20,14 @@ struct journal_entry {
     std::uint32_t change; ///< the row's place in the segment
     bool unsendable = false; ///< encoding was tried and cannot succeed
     log_id id;
-    shared_frame frame; ///< the encoded event, while recent; null before it is first wanted
+    shared_frame frame;   ///< the encoded event, while recent; null before it is first wanted
+    audience_ptr readers; ///< administrators aside; null: not judged at its commit, or not yet
 };
 
 /// The commit order of the rows of `logs`, remembered for much longer than the rows themselves.
 ///
 /// The order in which events committed cannot be read from the table afterwards: ids are given out before the
-/// commit, and PostgreSQL keeps no commit times by default. So the journal keeps it, 40 bytes an event: a
+/// commit, and PostgreSQL keeps no commit times by default. So the journal keeps it, 56 bytes an event: a
 /// client that is further behind than the feed reaches has its rows read again by id, in this order. Entries
 /// are numbered without gaps; those numbers are the cursors of v0 sessions.
 class event_journal {
@@ -45,6 +48,9 @@ class event_journal {
     [[nodiscard]] std::optional<std::uint64_t> find(log_id id) const;
 
     void keep_frame(std::uint64_t number, shared_frame frame);
+    void set_readers(std::uint64_t number, audience_ptr to) {
+        entries_[number - first_].readers = std::move(to);
+    }
     void mark_unsendable(std::uint64_t number) { entries_[number - first_].unsendable = true; }
 
   private:

@@ -1,11 +1,14 @@
 #pragma once
 
+#include "server/access/audience.hpp"
+#include "server/access/uuid_text.hpp"
 #include "server/access/verdict.hpp"
 #include "server/feed/transaction.hpp"
 #include "server/protocol/log_id.hpp"
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -41,6 +44,13 @@ class services {
     /// 1970) will not do.
     virtual void authenticate(std::string token, std::int64_t not_before_us,
                               std::function<void(const verdict &)> then) = 0;
+    /// Has the user's grants followed, until what is returned is destroyed. `ready` is called when the user
+    /// is part of the audiences that come.
+    [[nodiscard]] virtual std::shared_ptr<void> follow(const std::string &user_uuid,
+                                                       std::function<void(reader_id)> ready) = 0;
+    /// Which of these objects the reader may read now.
+    virtual void decide(reader_id who, std::vector<uuid_text> objects,
+                        std::function<void(std::vector<bool>)> then) = 0;
     /// The rows that still exist, in the order of `ids`; if they are large, with `more`, only those up to the
     /// id `last`.
     virtual void read_logs(std::vector<log_id> ids, std::function<void(log_rows)> then) = 0;

@@ -2,6 +2,10 @@
 
 #include "server/session/v0_session.hpp"
 
+#include "server/access/readers.hpp"
+#include "server/access/scopes.hpp"
+
+#include <algorithm>
 #include <utility>
 
 namespace walcast {
@@ -17,6 +21,8 @@ constexpr std::int64_t blind_interval_us = 3 * second_us;
 constexpr std::int64_t blind_age_us = second_us;
 /// Before an answer of the API has to be renewed, it is asked for.
 constexpr std::int64_t renewal_us = 10 * second_us;
+/// Events of the past that are asked about in one question.
+constexpr std::size_t decisions_at_a_time = 256;
 } // namespace
 
 void v0_session::start() {
@@ -58,7 +64,28 @@ void v0_session::authenticated(verdict answer) {
         hub_.probe().fell_behind(); // until pump has caught up
     if (!who_.now().known || who_.now().who != who)
         become(hub_.journal().end(), std::move(who));
+    if (settled())
+        out_.resume_input();
     pump();
+}
+
+void v0_session::follow_grants() {
+    if (following_ || !who() || !who()->exists || who()->is_admin)
+        return;
+    following_ = hub_.outside().follow(who()->user_uuid, [self = weak_from_this()](reader_id reader) {
+        const auto session = self.lock();
+        if (!session)
+            return;
+        session->reader_ = reader;
+        session->reader_since_ = session->hub_.judged_end();
+        session->out_.resume_input();
+        session->pump();
+    });
+}
+
+bool v0_session::settled() const {
+    constexpr std::int64_t patience_us = 2 * second_us;
+    return (met_ && (!following_ || reader_ != reader_id::none)) || hub_.now() - opened_us_ >= patience_us;
 }
 
 void v0_session::become(std::uint64_t from, std::optional<principal> who) {
@@ -71,16 +98,26 @@ void v0_session::become(std::uint64_t from, std::optional<principal> who) {
 }
 
 void v0_session::reindex() {
-    if (may_read() == indexed_)
+    follow_grants();
+    auto *const wanted = !may_read() ? nullptr : who()->is_admin ? &hub_.filters() : &hub_.judged_filters();
+    if (wanted == index_)
         return;
-    indexed_ = !indexed_;
-    if (!indexed_)
+    if (!wanted)
         hub_.probe().silenced();
     for (auto &one : subscriptions_) {
-        if (indexed_)
-            hub_.filters().insert(one);
-        else
-            hub_.filters().erase(one);
+        if (index_)
+            index_->erase(one);
+        if (wanted)
+            wanted->insert(one);
+    }
+    const auto *const before = std::exchange(index_, wanted);
+    if (before == &hub_.filters() && wanted == &hub_.judged_filters() && live_) {
+        // What has come and was not judged, it was sent as an administrator.
+        offered_ = std::max(offered_, hub_.journal().end());
+    } else if (before == &hub_.judged_filters() && wanted == &hub_.filters() && live_) {
+        set_live(false);
+        cursor_ = hub_.judged_end();
+        out_.request_writable();
     }
 }
 
@@ -95,7 +132,7 @@ void v0_session::principal_changed(const principal_change &what, std::int64_t co
         return;
     const bool ends = who_.now().who->alive(committed_at_us) && !who.alive(committed_at_us);
     who_.set(from, std::move(who));
-    if (ends && may_read() && indexed_)
+    if (ends && may_read() && index_)
         hub_.probe().silenced();
     reindex();
 }
@@ -120,14 +157,67 @@ v0_session::permission v0_session::judge(std::uint64_t number, const event &what
     const auto &stand = asked_for ? who_.now() : who_.at(number);
     if (!stand.known)
         return permission::unknown;
-    if (!stand.who || !stand.who->sees_everything())
+    if (!stand.who || !stand.who->exists)
         return permission::denied;
-    if (!stand.who->ends())
+    const auto committed_at = stand.who->ends() ? hub_.committed_at(number, what) : 0;
+    const auto allowed = judge_token(*stand.who, committed_at, what);
+    if (allowed != permission::granted || stand.who->is_admin)
+        return allowed;
+    if (!asked_for && number >= reader_since_ && reader_ != reader_id::none)
+        if (const auto &readers = hub_.journal()[number].readers)
+            return readers->has(reader_) ? permission::granted : permission::denied;
+    return decided(what.id);
+}
+
+v0_session::permission v0_session::judge_token(const principal &who, std::int64_t committed_at,
+                                               const event &what) const {
+    if (who.ends() && !who.alive(committed_at))
+        return who.stale(committed_at) ? permission::unknown : permission::denied;
+    if (who.unlimited())
         return permission::granted;
-    const auto committed_at = hub_.committed_at(number, what);
-    if (stand.who->alive(committed_at))
-        return permission::granted;
-    return stand.who->stale(committed_at) ? permission::unknown : permission::denied;
+    const auto path =
+        read_path(object_that_decides(what.event_type, what.object_uuid, what.object_owner_uuid));
+    return !path.empty() && scope_allows(who.scopes, "GET", path) ? permission::granted : permission::denied;
+}
+
+v0_session::permission v0_session::decided(log_id id) const {
+    const auto found = decisions_.find(id);
+    if (found == decisions_.end())
+        return permission::undecided;
+    return found->second ? permission::granted : permission::denied;
+}
+
+void v0_session::ask_decisions(std::uint64_t from, std::uint64_t end, const subscription *replayed) {
+    std::vector<std::pair<log_id, uuid_text>> events;
+    for (auto number = from; number < end && events.size() < decisions_at_a_time; ++number) {
+        const auto what = event_of(number);
+        if (!what)
+            break;
+        if (wanted(number, *what, replayed) &&
+            judge(number, *what, replayed != nullptr) == permission::undecided)
+            events.emplace_back(what->id, uuid_text(object_that_decides(what->event_type, what->object_uuid,
+                                                                        what->object_owner_uuid)));
+    }
+    decide(std::move(events), [this] { pump(); });
+}
+
+void v0_session::decide(std::vector<std::pair<log_id, uuid_text>> events, std::function<void()> then) {
+    std::vector<uuid_text> objects;
+    for (const auto &[id, object] : events)
+        objects.push_back(object);
+    waiting_ = true;
+    hub_.outside().decide(reader_, std::move(objects),
+                          [weak = weak_from_this(), events = std::move(events),
+                           then = std::move(then)](const std::vector<bool> &allowed) {
+                              const auto session = weak.lock();
+                              if (!session)
+                                  return;
+                              session->decisions_.clear();
+                              for (std::size_t at = 0; at < events.size() && at < allowed.size(); ++at)
+                                  session->decisions_[events[at].first] = allowed[at];
+                              session->waiting_ = false;
+                              then();
+                          });
 }
 
 void v0_session::tick_principal() {

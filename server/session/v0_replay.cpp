@@ -2,6 +2,8 @@
 
 #include "server/session/v0_session.hpp"
 
+#include "server/access/readers.hpp"
+
 #include <algorithm>
 #include <iterator>
 #include <utility>
@@ -22,7 +24,7 @@ constexpr std::int64_t last_patience_us = 30'000'000;
 
 void v0_session::work() {
     if (replays_.empty())
-        return advance(cursor_, std::min(hub_.journal().end(), who_.known_until()), nullptr);
+        return advance(cursor_, limit(), nullptr);
     if (!who_.now().known)
         return;
     auto &now = replays_.front();
@@ -71,11 +73,30 @@ void v0_session::ask_scan(replay &now) {
             if (!still)
                 return;
             still->answered();
-            if (!still->replays_.empty())
-                still->send_scanned(still->replays_.front(), read);
-            still->pump();
+            still->decide_scanned(read);
         });
     });
+}
+
+void v0_session::decide_scanned(log_rows read) {
+    if (replays_.empty())
+        return pump();
+    std::vector<std::pair<log_id, uuid_text>> events;
+    if (who() && !who()->is_admin)
+        for (const auto &row : read.rows)
+            if (const auto what = hub_.event_of(*row); what && replays_.front().of->filter->matches(*what))
+                events.emplace_back(what->id,
+                                    uuid_text(object_that_decides(what->event_type, what->object_uuid,
+                                                                  what->object_owner_uuid)));
+    const auto then = [this, read = std::move(read)] {
+        if (!replays_.empty())
+            send_scanned(replays_.front(), read);
+        pump();
+    };
+    if (events.empty())
+        then();
+    else
+        decide(std::move(events), then);
 }
 
 void v0_session::send_scanned(replay &now, const log_rows &read) {
@@ -95,6 +116,9 @@ void v0_session::send_scanned(replay &now, const log_rows &read) {
                 return &one != now.of && one.covers_scanned(what->id) && one.filter->matches(*what);
             });
         if (covered)
+            continue;
+        if (judge_token(*who(), hub_.now(), *what) != permission::granted ||
+            !(who()->is_admin || decided(what->id) == permission::granted))
             continue;
         if (const auto body = hub_.encode(*what)) {
             send(body);
@@ -161,8 +185,14 @@ void v0_session::advance(std::uint64_t &next, std::uint64_t end, const subscript
             suspend(replayed == nullptr ? next : cursor_);
             break;
         }
-        if (allowed == permission::denied)
+        if (allowed == permission::undecided) {
+            ask_decisions(next, end, replayed);
+            break;
+        }
+        if (allowed == permission::denied) {
+            hub_.probe().denied();
             continue;
+        }
         if (const auto body = hub_.frame_of(next, *what)) {
             send(body);
             ++sent;

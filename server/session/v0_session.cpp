@@ -20,6 +20,7 @@ v0_session::v0_session(event_hub &hub, output &out, std::string token)
     , token_(std::move(token))
     , cursor_(hub.journal().end())
     , last_sent_us_(hub.now()) {
+    opened_us_ = hub.now();
     hub_.add(*this);
     hub_.probe().session_opened();
 }
@@ -30,12 +31,22 @@ v0_session::~v0_session() {
         hub_.probe().caught_up();
     hub_.principals().unwatch(*this);
     for (auto &one : subscriptions_)
-        hub_.filters().erase(one);
+        if (index_)
+            index_->erase(one);
     hub_.remove(*this);
 }
 
 bool v0_session::may_read() const {
-    return who() && who()->sees_everything();
+    return who() && who()->exists;
+}
+
+std::uint64_t v0_session::frontier() const {
+    return who() && !who()->is_admin ? hub_.judged_end() : hub_.journal().end();
+}
+
+std::uint64_t v0_session::limit() const {
+    const bool judged = who_.any_from(cursor_, [](const principal &one) { return !one.is_admin; });
+    return std::min(judged ? hub_.judged_end() : hub_.journal().end(), who_.known_until());
 }
 
 bool v0_session::count_user(const std::string &user_uuid) {
@@ -94,7 +105,7 @@ void v0_session::receive(std::string_view message) {
 }
 
 bool v0_session::wants_input() const {
-    return replays_.empty() && out_.queued_bytes() < 2 * hub_.limits().outbox_bytes;
+    return settled() && replays_.empty() && out_.queued_bytes() < 2 * hub_.limits().outbox_bytes;
 }
 
 void v0_session::subscribe(event_filter filter, std::optional<log_id> last_log_id) {
@@ -109,13 +120,13 @@ void v0_session::subscribe(event_filter filter, std::optional<log_id> last_log_i
     added.filter = std::make_shared<const event_filter>(std::move(filter));
     added.since = hub_.journal().end();
     added.floating = !hub_.ready();
-    if (indexed_)
-        hub_.filters().insert(added);
+    if (index_)
+        index_->insert(added);
     reply(v0_ok);
     if (last_log_id) {
         if (live_) {
             set_live(false);
-            cursor_ = hub_.journal().end();
+            cursor_ = frontier();
         }
         // What is owed is worked out by pump(), when the journal is complete and the token known.
         auto &owed = replays_.emplace_back();
@@ -134,7 +145,8 @@ void v0_session::unsubscribe(std::string_view canonical) {
         return reply(v0_bad);
     }
     filter_bytes_ -= found->filter->footprint();
-    hub_.filters().erase(*found);
+    if (index_)
+        index_->erase(*found);
     subscriptions_.erase(found);
     reply(v0_ok);
 }
@@ -145,9 +157,11 @@ void v0_session::offer(const subscription &matched, std::uint64_t number, const 
     const auto allowed = judge(number, what, false);
     if (allowed == permission::unknown)
         return suspend(number);
+    if (allowed == permission::undecided)
+        return fall_behind(number, *index_);
     offered_ = number + 1;
     if (allowed == permission::denied)
-        return;
+        return hub_.probe().denied();
     const auto body = hub_.frame_of(number, what);
     if (!body)
         return;
@@ -165,8 +179,8 @@ void v0_session::offer(const subscription &matched, std::uint64_t number, const 
     }
 }
 
-void v0_session::fall_behind(std::uint64_t number) {
-    if (!live_ || !indexed_)
+void v0_session::fall_behind(std::uint64_t number, const filter_index &offered_to) {
+    if (!live_ || index_ != &offered_to)
         return;
     set_live(false);
     cursor_ = number;
@@ -184,6 +198,8 @@ void v0_session::tick() {
     if (closed_)
         return;
     tick_principal();
+    if (!met_ && settled())
+        out_.resume_input();
     if (hub_.now() - last_sent_us_ >= hub_.limits().send_interval_us && out_.queued_bytes() == 0)
         reply(v0_idle);
     if (ask_again_us_ && hub_.now() >= *ask_again_us_) {
@@ -205,24 +221,32 @@ void v0_session::settle_floating() {
 void v0_session::pump() {
     if (live_ || waiting_ || closed_ || !met_ || !hub_.ready())
         return;
+    if (following_ && reader_ == reader_id::none)
+        return; // until it is known what the user may read
     settle_floating();
     if (who_.now().known && !(may_read() && (who()->alive(hub_.now()) || who()->stale(hub_.now()))))
         replays_.clear();
     // What it may not see any more it may still be owed from before.
-    if (who_.any_from(cursor_, [](const principal &one) { return one.sees_everything(); }))
+    if (who_.any_from(cursor_, [](const principal &one) { return one.exists; }))
         work();
     else if (who_.now().known)
         cursor_ = std::max(cursor_, hub_.journal().end());
     who_.forget_before(cursor_);
     const bool known = who_.now().known;
-    if (known && replays_.empty() && cursor_ >= hub_.journal().end() && !waiting_ && !closed_) {
+    if (known && replays_.empty() && cursor_ >= frontier() && !waiting_ && !closed_) {
         reread_.clear();
+        decisions_.clear();
         set_live(true); // and offered nothing if it may not read, being in no index
     }
     flush();
     out_.resume_input();
     const bool stuck = !known && (!replays_.empty() || cursor_ >= who_.known_until());
-    if (!live_ && !waiting_ && !closed_ && !stuck)
+    const bool unjudged = replays_.empty() && cursor_ >= limit() && cursor_ < frontier();
+    if (live_ || waiting_ || closed_ || stuck)
+        return;
+    if (unjudged)
+        hub_.await_judge(*this);
+    else
         out_.request_writable();
 }
 

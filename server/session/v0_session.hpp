@@ -18,6 +18,8 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
+#include <vector>
 
 namespace walcast {
 
@@ -53,7 +55,7 @@ class v0_session : public protocol_session,
     // From the hub:
     void offer(const subscription &matched, std::uint64_t number, const event &what);
     /// What comes from this journal entry on is not offered; the session has to see to it.
-    void fall_behind(std::uint64_t number);
+    void fall_behind(std::uint64_t number, const filter_index &offered_to);
     void flush();
     void tick();
     /// Sends what can be sent from the cursor on. Harmless at any time.
@@ -75,7 +77,8 @@ class v0_session : public protocol_session,
     enum class permission : std::uint8_t {
         granted,
         denied,
-        unknown, ///< nobody vouches for the token by the time of its commit: ask first
+        unknown,   ///< nobody vouches for the token by the time of its commit: ask first
+        undecided, ///< the user may read it or not: ask first
     };
 
     void subscribe(event_filter filter, std::optional<log_id> last_log_id);
@@ -85,10 +88,26 @@ class v0_session : public protocol_session,
     void tick_principal();
     /// From the journal entry `from` on it speaks for `who`, or nobody.
     void become(std::uint64_t from, std::optional<principal> who);
-    /// Puts the subscriptions into the index, or takes them out, as the rights of now want it.
+    /// Puts the subscriptions into the index where they belong, as the rights of now want it.
     void reindex();
+    /// Has the user's grants followed, if it is no administrator.
+    void follow_grants();
+    /// Whom it speaks for and what that one may read is known, so what comes is decided exactly; or it has
+    /// taken too long to wait for.
+    [[nodiscard]] bool settled() const;
+    /// Where entries end that it might be sent now; and where those end that it must have been.
+    [[nodiscard]] std::uint64_t frontier() const;
+    [[nodiscard]] std::uint64_t limit() const;
+    /// Asks which of the events from `from` on the user may read, if they are wanted.
+    void ask_decisions(std::uint64_t from, std::uint64_t end, const subscription *replayed);
+    void decide(std::vector<std::pair<log_id, uuid_text>> events, std::function<void()> then);
+    void decide_scanned(log_rows read);
     /// By what counted when the event was committed; if it was asked for (a replay), by what counts now.
     [[nodiscard]] permission judge(std::uint64_t number, const event &what, bool asked_for) const;
+    [[nodiscard]] permission judge_token(const principal &who, std::int64_t committed_at,
+                                         const event &what) const;
+    /// What was asked for this event.
+    [[nodiscard]] permission decided(log_id id) const;
     /// False if the user has too many sessions: then this one is closed.
     [[nodiscard]] bool count_user(const std::string &user_uuid);
 
@@ -119,12 +138,17 @@ class v0_session : public protocol_session,
     output &out_;
     std::string token_;
     principal_history who_;
-    std::optional<quota::slot> counted_; ///< among the sessions of its user, since the user is known
-    bool met_ = false;                   ///< the token has been looked up once
-    bool asking_ = false;                ///< it is being looked up
-    bool in_doubt_ = false;              ///< it has to be looked up again
-    bool indexed_ = false;               ///< the hub's index has the subscriptions
-    bool live_ = false;                  ///< the cursor is the journal's end; the hub's offers are taken
+    std::optional<quota::slot> counted_;         ///< among the sessions of its user, since the user is known
+    bool met_ = false;                           ///< the token has been looked up once
+    bool asking_ = false;                        ///< it is being looked up
+    bool in_doubt_ = false;                      ///< it has to be looked up again
+    filter_index *index_ = nullptr;              ///< of the hub: which has the subscriptions
+    std::shared_ptr<void> following_;            ///< the user's grants
+    reader_id reader_ = reader_id::none;         ///< in audiences, when they are there
+    std::uint64_t reader_since_ = 0;             ///< audiences of entries from here on know it
+    std::unordered_map<log_id, bool> decisions_; ///< that were asked for last
+    std::int64_t opened_us_ = 0;
+    bool live_ = false; ///< the cursor is the journal's end; the hub's offers are taken
     bool looked_at_ready_ = false;
     bool waiting_ = false; ///< for an answer of services, or for when to ask again
     bool dirty_ = false;   ///< in the hub's list of sessions to flush

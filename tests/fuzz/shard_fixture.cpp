@@ -93,7 +93,8 @@ class server {
               session_probe_, net_probe_) {
         port_ = shard_.listen({boost::asio::ip::address_v4::loopback(), 0}, nullptr);
         shard_.start();
-        shard_.deliver(std::make_shared<const batch>(some_events()), [] {});
+        shard_.deliver(std::make_shared<const batch>(some_events()),
+                       std::make_shared<const std::vector<audience_ptr>>(), [] {});
     }
 
     [[nodiscard]] std::uint16_t port() const { return port_; }

@@ -55,7 +55,7 @@ stage server/remote server/ops server/feed server/access
 stage server/protocol server/feed
 stage server/judge server/ops server/feed server/access server/protocol
 stage server/session server/ops server/feed server/access server/protocol
-stage server/net server/ops server/session server/protocol
+stage server/net server/ops server/access server/session server/protocol
 stage server/watch server/ops server/feed server/protocol
 only_in libpq 'libpq-fe|pqxx/|postgres_ext' db
 only_in Beast 'boost/beast' server/net server/remote server/watch

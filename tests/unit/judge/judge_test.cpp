@@ -513,19 +513,4 @@ TEST_CASE("each event is judged by the state at its commit") {
     MESSAGE(checks, " answers checked, ", allowed, " of them yes");
 }
 
-TEST_CASE("what a snapshot shows") {
-    const snapshot seen("100:105:101,103");
-    for (const std::uint32_t xid : {3U, 99U, 100U, 102U, 104U})
-        CHECK_MESSAGE(seen.shows(xid), xid);
-    for (const std::uint32_t xid : {101U, 103U, 105U, 106U})
-        CHECK_FALSE_MESSAGE(seen.shows(xid), xid);
-    // 2^32 + 10, as numbers wrap around
-    const snapshot wrapped("4294967306:4294967306:");
-    CHECK(wrapped.shows(4'294'967'290U));
-    CHECK(wrapped.shows(9));
-    CHECK_FALSE(wrapped.shows(10));
-    for (const auto *text : {"", "1", "1:2", "x:2:", "1:2:3;4"})
-        CHECK_FALSE_MESSAGE(snapshot(text).shows(1), text);
-}
-
 } // namespace walcast

@@ -24,7 +24,7 @@ void append(event_hub &hub, std::uint64_t epoch, lsn decoded, std::vector<transa
     next.decoded = decoded;
     next.epoch = epoch;
     next.ready = true;
-    hub.append(next, 0);
+    hub.append(next, {}, 0);
 }
 
 } // namespace

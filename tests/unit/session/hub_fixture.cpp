@@ -81,7 +81,8 @@ void site::append(std::vector<transaction_ptr> transactions, bool is_ready) {
     next.transactions = std::move(transactions);
     next.decoded = next.transactions.empty() ? lsn{} : next.transactions.back()->end();
     next.ready = is_ready;
-    hub.append(next, 1);
+    hub.append(next, readers, 1);
+    readers.clear();
 }
 
 void site::commit_unseen(std::int64_t id, const std::string &event_type) {

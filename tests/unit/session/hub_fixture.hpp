@@ -24,7 +24,7 @@ class table : public services {
     std::function<void(lsn)> on_barrier;
     std::vector<std::function<void()>> answers; ///< not yet given
     std::optional<verdict> given;               ///< instead of `who`
-    int scans = 0, reads = 0, lookups = 0;
+    int scans = 0, reads = 0, lookups = 0, decisions = 0;
     bool failing = false; ///< rows are asked for in vain
     event_hub *hub = nullptr;
 
@@ -35,6 +35,21 @@ class table : public services {
                 then(*given);
             else
                 then(who ? verdict::always(*who) : verdict::invalid());
+        });
+    }
+    /// Users other than administrators may read all objects, now, or none; and the number they have in
+    /// audiences.
+    bool readable = true;
+    reader_id reader{7};
+    std::shared_ptr<void> follow(const std::string &, std::function<void(reader_id)> ready) override {
+        answers.push_back([ready = std::move(ready), this] { ready(reader); });
+        return std::make_shared<int>();
+    }
+    void decide(reader_id, std::vector<uuid_text> objects,
+                std::function<void(std::vector<bool>)> then) override {
+        ++decisions;
+        answers.push_back([then = std::move(then), count = objects.size(), this] {
+            then(std::vector<bool>(count, readable));
         });
     }
     void read_logs(std::vector<log_id> ids, std::function<void(log_rows)> then) override;
@@ -131,6 +146,8 @@ struct site {
     };
     [[nodiscard]] joined join();
 
+    /// Who may read the events that are committed next.
+    std::vector<audience_ptr> readers;
     table database;
     prometheus::Registry registry;
     session_probe probe{registry};

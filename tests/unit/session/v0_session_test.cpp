@@ -157,7 +157,7 @@ TEST_CASE("what the feed was refilled with is not new to who did not ask for it"
     batch refill;
     refill.transactions = {log_row(1, "update", lsn{10}), log_row(2, "update", lsn{20})};
     refill.decoded = lsn{21};
-    at.hub.append(refill, 1);
+    at.hub.append(refill, {}, 1);
     at.ready();
     at.commit(3);
     fresh.settle(at);
@@ -250,7 +250,7 @@ TEST_CASE("a token that is no longer good silences the session, and the connecti
         {.transactions = {log_row(2, "update", lsn{10'000}, 499), log_row(3, "update", lsn{10'002}, 500)},
          .decoded = lsn{10'003},
          .ready = true},
-        1'000);
+        {}, 1'000);
     CHECK(one.out->ids() == ids{ok, 1, 2});
     CHECK_FALSE(one.out->closed);
 }
@@ -271,7 +271,7 @@ TEST_CASE("a session that is behind gets what was committed while its token live
     transaction_builder gone;
     gone.begin(2, lsn{1'000}, 1);
     add_delete(gone, token_table(), "7");
-    at.hub.append({.transactions = {gone.finish(lsn{1'001})}, .decoded = lsn{1'001}, .ready = true}, 1);
+    at.hub.append({.transactions = {gone.finish(lsn{1'001})}, .decoded = lsn{1'001}, .ready = true}, {}, 1);
     for (std::int64_t id = 41; id <= 60; ++id)
         at.commit(id);
     CHECK(slow.out->queued < 8'192);
@@ -310,7 +310,7 @@ TEST_CASE("with a new slot tokens are looked up again before anything is sent") 
                    .decoded = lsn{2'001},
                    .epoch = 1,
                    .ready = true},
-                  3);
+                  {}, 3);
     one.settle(at);
     CHECK(one.out->ids() == ids{ok, 1});
     at.hub.tick(2'000'000);
