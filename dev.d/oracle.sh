@@ -1,7 +1,11 @@
 #!/usr/bin/env bash
-# break everything around the relay at random, and look whether every client has everything
+# look whether every client gets everything that it may read and nothing else, while everything around the relay breaks
 #
 # usage: ./dev oracle events [OPTION...]
+#        ./dev oracle grants [OPTION...]
+#
+# events: faults everywhere, and administrators that must lose nothing. grants: users of all kinds, and permissions that change
+# all the time; seldom a fault.
 #
 #   --rounds N         so many rounds (50); a round takes a second or two, or as long as the clients need to be whole again
 #   --seconds T        rounds for so long instead, or up to N of them
@@ -9,15 +13,17 @@
 #   --first R          begin with round R of the seed instead of the first
 #   --same             repeat that round again and again
 #   --source SOURCE    slot (as it is), or listener
-#   --faults=LIST      what may be broken, separated by commas; -KIND leaves one out; `none` (all)
+#   --faults=LIST      what may be broken, separated by commas; `none` (all). events: -KIND leaves one out
+#   --often SHARE      grants: of the rounds that have a fault (0.08)
+#   --users N          grants: so many users (12)
 #   --keep-going       do not end at the first violation
 #
-# Ends with a table of the faults, and with status 1 if a client lost an event, got one twice or in a wrong order, was
-# disconnected, or did not come back; then the relay's log and a trace of the round are in build/oracle. WALCAST_PG_BIN names
-# the programs of another PostgreSQL. The faults and the rules: tests/oracle/README.md.
+# Ends with a table of the faults, and with status 1 if a client lost an event, got one twice or in a wrong order or one that
+# it may not read, was disconnected, or did not come back; then the relay's log and a trace of the round are in build/oracle.
+# WALCAST_PG_BIN names the programs of another PostgreSQL. The faults and the rules: tests/oracle/README.md.
 source "$(dirname -- "$0")/lib.sh"
 
-[[ ${1:-} == events ]] || bad_usage "events is all there is"
+[[ ${1:-} =~ ^(events|grants)$ ]] || bad_usage "there are events and grants"
 install_packages build test
 configure build
 compile build server/walcast tests/db/arvados_statements >build/oracle-build.log 2>&1 ||

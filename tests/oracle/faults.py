@@ -9,12 +9,13 @@ import psycopg
 
 from fault_proxy import FaultProxy
 from oracle.plan import PROXY_FAULTS, SIDES, Fault
+from oracle.scene import Scene
 from oracle.world import World
 
-Act = Callable[[World, Fault], None]
+Act = Callable[[Scene, Fault], None]
 
 
-def inflict(world: World, fault: Fault) -> None:
+def inflict(world: Scene, fault: Fault) -> None:
     """Does it and undoes it; back when it is over."""
     ACTS[fault.kind](world, fault)
 
@@ -59,13 +60,13 @@ def _on_proxy(side: str, kind: str) -> Act:
     return lambda world, fault: _proxy_fault(world.proxies[side], kind, fault)
 
 
-def _relay_kill(world: World, fault: Fault) -> None:
+def _relay_kill(world: Scene, fault: Fault) -> None:
     world.relay.kill()
     time.sleep(fault.lasts)
     world.start_relay()
 
 
-def _relay_term(world: World, fault: Fault) -> None:
+def _relay_term(world: Scene, fault: Fault) -> None:
     status = world.relay.stop(timeout=15)
     if status != 0:
         world.problems.append(f"the relay ended with {status} after SIGTERM")
@@ -73,26 +74,26 @@ def _relay_term(world: World, fault: Fault) -> None:
     world.start_relay()
 
 
-def _relay_stop(world: World, fault: Fault) -> None:
+def _relay_stop(world: Scene, fault: Fault) -> None:
     """Frozen: its sockets stay open, and nobody is behind them."""
     world.relay.signal(signal.SIGSTOP)
     time.sleep(2 * fault.lasts)
     world.relay.signal(signal.SIGCONT)
 
 
-def _pg_kill(world: World, fault: Fault) -> None:
+def _pg_kill(world: Scene, fault: Fault) -> None:
     world.postgres.kill()
     time.sleep(fault.lasts)
     world.start_postgres()
 
 
-def _pg_fast(world: World, fault: Fault) -> None:
+def _pg_fast(world: Scene, fault: Fault) -> None:
     world.postgres.stop(signal.SIGINT)
     time.sleep(fault.lasts)
     world.start_postgres()
 
 
-def _pg_immediate(world: World, fault: Fault) -> None:
+def _pg_immediate(world: Scene, fault: Fault) -> None:
     world.postgres.stop(signal.SIGQUIT)
     time.sleep(fault.lasts)
     world.start_postgres()
@@ -100,15 +101,16 @@ def _pg_immediate(world: World, fault: Fault) -> None:
 
 def _sql(statement: str) -> Act:
     """Where PostgreSQL is away there is nothing to break."""
-    def act(world: World, _: Fault) -> None:
+    def act(world: Scene, _: Fault) -> None:
         with suppress(psycopg.Error), world.database.connect() as connection:
             connection.execute(statement.encode(), [world.slot] if "%s" in statement else None)
 
     return act
 
 
-def _slot_drop(world: World, _: Fault) -> None:
+def _slot_drop(world: Scene, _: Fault) -> None:
     """Ends whoever reads the slot and drops it, faster than they come back."""
+    assert isinstance(world, World)
     gap = world.open_gap()
     deadline = time.monotonic() + 5
     with suppress(psycopg.Error), world.database.connect() as connection:
