@@ -247,13 +247,13 @@ def new_version(chance: random.Random, pools: Pools) -> Change:
 
 
 def create(chance: random.Random, pools: Pools) -> Change:
-    uuid = chance.choice([*pools.owned, *pools.versions, *pools.containers, *pools.projects, *pools.roles, *pools.tokens, *pools.stars])
+    uuid = chance.choice([*pools.owned, *pools.versions, *pools.projects, *pools.roles, *pools.tokens, *pools.stars])
     return make(uuid, columns_for(chance, pools, uuid), uuid[6:11] == "j7d0g")
 
 
 def delete(chance: random.Random, pools: Pools) -> Change:
-    uuid = chance.choice([*pools.owned, *pools.versions, *pools.containers, *pools.tokens, *pools.stars, *pools.projects[7:],
-                          *pools.roles[3:]])
+    """Never a container that a request may point at: Arvados has no such thing, and no rule for it."""
+    uuid = chance.choice([*pools.owned, *pools.versions, *pools.tokens, *pools.stars, *pools.projects[7:], *pools.roles[3:]])
     return destroy(uuid, uuid[6:11] == "j7d0g")
 
 

@@ -12,7 +12,7 @@ FIRST_USER_ID = 100         # of pools.users[0]; the others follow
 
 
 def populate(connection: psycopg.Connection, pools: Pools, chance: random.Random) -> None:
-    """Two thirds of all objects, and the fixed ones."""
+    """Two thirds of all objects, all containers, and the fixed ones."""
     users = [(99, SYSTEM_USER, True, True), (98, ANONYMOUS_USER, False, False),
              *((FIRST_USER_ID + number, uuid, number % 7 != 5, number == 3) for number, uuid in enumerate(pools.users))]
     with connection.transaction():
@@ -31,7 +31,7 @@ def populate(connection: psycopg.Connection, pools: Pools, chance: random.Random
                                (f"{CLUSTER}-o0j2j-member{number:09d}", SYSTEM_USER, tail, head))
         for uuid in [*pools.projects, *pools.roles, *pools.owned, *pools.versions, *pools.containers, *pools.links, *pools.stars,
                      *pools.tokens]:
-            if chance.random() < 0.67:
+            if chance.random() < 0.67 or uuid in pools.containers:
                 change = make(uuid, columns_for(chance, pools, uuid))
                 connection.execute(change.statement.encode(), change.arguments)
         connection.execute("select oracle.upkeep(true)")
