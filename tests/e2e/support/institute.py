@@ -31,7 +31,7 @@ class Institute:
         self.connection = database.connect()
         database.postgres.load(database.name, FUNCTIONS)
         self._open = False
-        if not self.connection.execute("select from users where uuid = %s", [SYSTEM_USER]).fetchone():
+        if self.connection.execute("select from users where uuid = %s", [SYSTEM_USER]).fetchone() is None:
             database.admin(uuid=SYSTEM_USER)
 
     def close(self) -> None:
@@ -90,6 +90,5 @@ class Institute:
         return self.create("links", link_class="permission", name=name, tail_uuid=tail, head_uuid=head)
 
     def event(self, object_uuid: str | None, **columns: Any) -> int:
-        """A row of `logs` about an object; returns its id."""
-        with self.transaction() as connection:
-            return insert_log(connection, **{"object_uuid": object_uuid, "event_type": EVENT_TYPE, **columns})
+        """A row of `logs` about an object; returns its id. Needs no upkeep."""
+        return insert_log(self.connection, **{"object_uuid": object_uuid, "event_type": EVENT_TYPE, **columns})
