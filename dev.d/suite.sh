@@ -47,6 +47,10 @@ case $suite in
         tests/oracle/run.sh test --color=no
         exec tests/oracle/run.sh events --seconds 60
         ;;
+    oracle-grants)
+        compile build server/walcast
+        exec tests/oracle/run.sh grants --seconds 60
+        ;;
     pgmatrix) exec dev.d/pgmatrix.sh slice ;;
     asan) exec dev.d/asan.sh ;;
     asan-e2e) exec dev.d/asan.sh e2e -k "$asan_slice" ;;

@@ -57,7 +57,7 @@ main() {
 start_suite() {
     local suite=$1
     shift
-    printf '%-8s runs\n' "$suite"
+    printf '%-13s runs\n' "$suite"
     start[$suite]=$SECONDS
     "$@" timeout --kill-after=20 "${limit[$suite]:-900}" dev.d/suite.sh "$suite" </dev/null >"build/test/$suite.log" 2>&1 &
     pid[$suite]=$!
@@ -75,7 +75,7 @@ finish_suite() {
     fi
     passed=$((passed + good))
     failed=$((failed + bad))
-    printf '%-8s %s: %d passed, %d failed, %s%d s\n' "$suite" "$( ((bad == 0)) && echo ok || echo FAILED)" \
+    printf '%-13s %s: %d passed, %d failed, %s%d s\n' "$suite" "$( ((bad == 0)) && echo ok || echo FAILED)" \
         "$good" "$bad" "$( ((skipped == 0)) || echo "$skipped skipped, ")" $((SECONDS - start[$suite]))
     if ((bad > 0)); then
         echo "---- the end of $log (exit status $status)"
@@ -89,7 +89,7 @@ show_progress() {
     local suite=$1 log=$2 next=$((SECONDS + 30))
     while kill -0 "${pid[$suite]}" 2>/dev/null; do
         if ((SECONDS >= next)); then
-            printf '%-8s %d s: %.90s\n' "$suite" $((SECONDS - start[$suite])) "$(tail -c 400 -- "$log" | grep . | tail -n 1)"
+            printf '%-13s %d s: %.90s\n' "$suite" $((SECONDS - start[$suite])) "$(tail -c 400 -- "$log" | grep . | tail -n 1)"
             next=$((next + 30))
         fi
         sleep 0.2

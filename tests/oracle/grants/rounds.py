@@ -15,6 +15,7 @@ from oracle.plan import Fault
 
 PATIENCE = 30.0         # seconds within which everybody must have everything
 KEPT_ROUNDS = 20        # whose events stay in `logs`
+LISTENER_BOUND = 6.0    # seconds after which a relay without a slot knows of every change
 
 
 class Violation(Exception):
@@ -44,6 +45,7 @@ class Rounds:
         self._world = world
         self._report = report
         self._judged = 0                            # the last place that is judged
+        self._exact_from = 0                        # up to this place no answer is right or wrong
         self._late: dict[str, set[int]] = {}        # by session: what it may still be sent of the last round, but need not
         self._cleaned: list[int] = []               # the greatest ids of rounds whose events are still there
 
@@ -95,6 +97,10 @@ class Rounds:
         unsettled = wait_settled(clients, PATIENCE)
         if unsettled:
             self._fail(plan, writers, [f"{one.name}: no answer to subscribe after {PATIENCE:g} s" for one in unsettled])
+        if world.relay.source == "listener":
+            time.sleep(LISTENER_BOUND)
+            self._exact_from = clients.place()
+            world.touch_everything()
         world.beacon()
         self._judge(plan, writers)
         if plan.fault is not None:
@@ -176,6 +182,9 @@ class Rounds:
         died = False            # with its token: what was on the way may be lost, what comes after must not be sent
         for verdict in verdicts:
             allowed = verdict.sendable and allows(one.scopes, verdict.target)
+            if verdict.place <= self._exact_from:
+                found.append(Answer(verdict.id, verdict.place, allowed, False, allowed, False))
+                continue
             if not one.token_uuid:
                 found.append(Answer(verdict.id, verdict.place, allowed, allowed, allowed, allowed))
                 continue

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from oracle.grants.clients import Clients, Session
 from oracle.grants.plan import Round
-from oracle.grants.pools import ANONYMOUS_USER, KEEP_SERVICE, Pools
+from oracle.grants.pools import ANONYMOUS_USER, KEEP_SERVICE, Pools, table_of
 from oracle.grants.population import mend, populate
 from oracle.scene import Scene
 from support.arvados import SYSTEM_ROOT_TOKEN
@@ -19,7 +19,7 @@ SCOPES = [["GET /arvados/v1/collections/", "GET /arvados/v1/keep_services/"],
 
 
 class World(Scene):
-    """`judged` places are those of earlier rounds."""
+    """Made once. Its clients are connected to the relay directly."""
 
     def __init__(self, directory: Path, source: str, seed: int, users: int) -> None:
         # Writers that block each other find it out soon, and one of them gives up.
@@ -76,6 +76,14 @@ class World(Scene):
             row = connection.execute("select oracle.judge()").fetchone()
             assert row is not None
             return int(row[0])
+
+    def touch_everything(self) -> None:
+        """An event about each object that is there."""
+        connection = self.connected()
+        for uuid in self.pools.all:
+            with connection.transaction():
+                connection.execute("select demo.change(%s::regclass, %s, '{}')", [table_of(uuid), uuid])
+                connection.execute("select oracle.judge()")
 
     def mend(self, dead: list[Session]) -> None:
         """Between rounds: who was merged is a user again, dead sessions get new tokens."""
