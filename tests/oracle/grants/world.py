@@ -7,6 +7,7 @@ from oracle.grants.clients import Clients, Session
 from oracle.grants.plan import Round
 from oracle.grants.pools import ANONYMOUS_USER, KEEP_SERVICE, Pools, table_of
 from oracle.grants.population import mend, populate
+from oracle.grants.stand_in import StandIn
 from oracle.scene import Scene
 from support.arvados import SYSTEM_ROOT_TOKEN
 from support.paths import ROOT
@@ -19,9 +20,9 @@ SCOPES = [["GET /arvados/v1/collections/", "GET /arvados/v1/keep_services/"],
 
 
 class World(Scene):
-    """Made once. Its clients are connected to the relay directly."""
+    """Made once. Its clients are connected to the relay directly. `stand_in`: one that knows the answers, instead of the relay."""
 
-    def __init__(self, directory: Path, source: str, seed: int, users: int) -> None:
+    def __init__(self, directory: Path, source: str, seed: int, users: int, stand_in: bool = False) -> None:
         # Writers that block each other find it out soon, and one of them gives up.
         super().__init__(directory, source, deadlock_timeout="'30ms'")
         self.pools = Pools.of(users)
@@ -33,6 +34,8 @@ class World(Scene):
         sessions = self._sessions()
         self.configure((("OutboxBytes", self._chance.choice(["8KiB", "256KiB"])), ("Shards", self._chance.choice([1, 2])),
                         ("FeedBytes", self._chance.choice(["1MiB", "16MiB"]))))
+        if stand_in:
+            self.relay = StandIn(self.database, source)  # type: ignore[assignment]
         self.start_relay()
         self.relay.wait_listening()
         self.relay.wait_live()
