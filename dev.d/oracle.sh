@@ -17,6 +17,7 @@
 #   --often SHARE      grants: of the rounds that have a fault (0.08)
 #   --users N          grants: so many users (12)
 #   --keep-going       do not end at the first violation
+#   --stand-in         grants: not the relay, but one that knows the answers: what the oracle itself costs
 #
 # Ends with a table of the faults, and with status 1 if a client lost an event, got one twice or in a wrong order or one that
 # it may not read, was disconnected, or did not come back; then the relay's log and a trace of the round are in build/oracle.

@@ -26,13 +26,13 @@ def rounds(world: World) -> Rounds:
     return rounds
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(400)
 def test_the_right_answers_pass(world: World, rounds: Rounds) -> None:
-    for number in range(1, 13):
+    for number in range(1, 9):
         rounds.play(plan_round(1, number, world.pools, ("relay-kill", "relay-term"), 0.4, "slot"))
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize(("wrong", "says"), [
     ("leak", "LEAK"), ("lose", "MISSING"), ("repeat", "twice"), ("swap", "committed later"), ("late-revocation", "LEAK"),
     ("late-grant", "MISSING"), ("undead", "LEAK")])

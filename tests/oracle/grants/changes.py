@@ -114,6 +114,13 @@ def touch(chance: random.Random, pools: Pools) -> Change:
     return save("touch", chance.choice(pools.all), {})
 
 
+def touch_some(chance: random.Random, pools: Pools) -> Change:
+    """Several at once, in an order of their own so that writers do not block each other."""
+    uuids = sorted(chance.sample(pools.all, 6))
+    return Change(f"touch {' '.join(uuids)}", "select demo.change(name::regclass, uuid, '{}')"
+                  " from unnest(%s::text[], %s::text[]) as object (name, uuid)", ([table_of(uuid) for uuid in uuids], uuids))
+
+
 def touch_known(chance: random.Random, pools: Pools) -> Change:
     return save("touch", KEEP_SERVICE, {})
 
@@ -289,7 +296,7 @@ Draw = Callable[[random.Random, Pools], Change]
 
 #: How often each is drawn, in relation to the others.
 WEIGHTS: dict[Draw, float] = {
-    touch: 30, touch_known: 1, move: 9, move_project: 4, move_collection_with_versions: 2, merge_belongings: 1, merge_links: 0.5,
+    touch: 24, touch_some: 12, touch_known: 1, move: 9, move_project: 4, move_collection_with_versions: 2, merge_belongings: 1, merge_links: 0.5,
     grant: 16, revoke: 10, revoke_silently: 2, relevel: 4, trash: 8, untrash: 8, freeze: 3, unfreeze: 4, activate: 3, promote: 2,
     redirect: 0.3, expire_token: 0.4, delete_token: 0.3, run: 7, assign_silently: 2, container_state: 5, prioritize: 1,
     link_workflow: 3, new_content: 3, new_version: 2, create: 14, delete: 8, post_known: 8, post_bogus: 6, post_delete: 4,

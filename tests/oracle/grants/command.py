@@ -26,6 +26,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--often", type=float, default=0.08)
     parser.add_argument("--source", choices=["slot", "listener"], default="slot")
     parser.add_argument("--keep-going", action="store_true")
+    parser.add_argument("--stand-in", action="store_true")
     chosen = parser.parse_args()
     if chosen.rounds is None and chosen.seconds is None:
         chosen.rounds = 50
@@ -50,7 +51,7 @@ def main() -> int:
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
     report = Report()
-    world = World(directory, chosen.source, chosen.seed, chosen.users)
+    world = World(directory, chosen.source, chosen.seed, chosen.users, chosen.stand_in)
     began = time.monotonic()
     try:
         rounds = Rounds(world, report)

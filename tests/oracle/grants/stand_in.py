@@ -199,4 +199,5 @@ class StandIn:
         """At once, whatever the other side reads: memory is no concern here."""
         payload = json.dumps(message).encode()
         assert len(payload) < 126
-        peer.socket.transport.write(bytes([0x81, len(payload)]) + payload)
+        if not peer.socket.transport.is_closing():
+            peer.socket.transport.write(bytes([0x81, len(payload)]) + payload)
