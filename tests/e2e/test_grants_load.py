@@ -147,7 +147,8 @@ def test_ten_thousand_revocations_race_with_events(relay: Relay, institute: Inst
 def fill(connection: psycopg.Connection, rows: int) -> None:
     """Permissions of users that nobody knows."""
     connection.execute("insert into materialized_permissions select 'zzzzz-tpzed-bulk' || lpad((n / 1000)::text, 11, '0'),"
-                       " 'zzzzz-j7d0g-bulk' || lpad((n %% 1000)::text, 11, '0'), 1 + n %% 3, true from generate_series(1, %s) as n", [rows])
+                       " 'zzzzz-j7d0g-bulk' || lpad((n %% 1000)::text, 11, '0'), 1 + n %% 3, true"
+                       " from generate_series(1, %s) as n", [rows])
 
 
 REBUILD = """
@@ -246,40 +247,42 @@ def test_a_user_with_very_many_permissions(relay: Relay, institute: Institute) -
 # Large databases
 
 LARGE = """
+create function pg_temp.fill(kind text, n integer) returns text language sql immutable as
+    $$ select 'zzzzz-' || kind || '-fill' || lpad(n::text, 11, '0') $$;
 insert into users (uuid, owner_uuid, is_active, created_at, updated_at)
-select 'zzzzz-tpzed-fill' || lpad(n::text, 11, '0'), 'zzzzz-tpzed-000000000000000', true, now(), now() from generate_series(1, 20000) as n;
+select pg_temp.fill('tpzed', n), 'zzzzz-tpzed-000000000000000', true, now(), now() from generate_series(1, 20000) as n;
 insert into api_client_authorizations (uuid, api_token, user_id, created_at, updated_at)
-select 'zzzzz-gj3su-fill' || lpad(n::text, 11, '0'), 'fill' || md5(n::text), n, now(), now() from generate_series(1, 20000) as n;
+select pg_temp.fill('gj3su', n), 'fill' || md5(n::text), n, now(), now() from generate_series(1, 20000) as n;
 insert into groups (uuid, owner_uuid, name, group_class, created_at, updated_at)
-select 'zzzzz-j7d0g-fill' || lpad(n::text, 11, '0'), 'zzzzz-tpzed-fill' || lpad((n % 20000)::text, 11, '0'), 'fill',
-       case when n % 50 = 0 then 'role' else 'project' end, now(), now() from generate_series(1, 20000) as n;
-insert into collections (uuid, current_version_uuid, owner_uuid, portable_data_hash, created_at, updated_at)
-select uuid, uuid, 'zzzzz-j7d0g-fill' || lpad((n % 20000)::text, 11, '0'), md5(n::text) || '+57', now(), now()
-from (select n, 'zzzzz-4zz18-fill' || lpad(n::text, 11, '0') as uuid from generate_series(1, 50000) as n) as made;
-insert into containers (uuid, owner_uuid, state, created_at, updated_at)
-select 'zzzzz-dz642-fill' || lpad(n::text, 11, '0'), 'zzzzz-tpzed-000000000000000', 'Complete', now(), now() from generate_series(1, 20000) as n;
-insert into container_requests (uuid, owner_uuid, container_uuid, state, created_at, updated_at)
-select 'zzzzz-xvhdp-fill' || lpad(n::text, 11, '0'), 'zzzzz-j7d0g-fill' || lpad((n % 20000)::text, 11, '0'),
-       'zzzzz-dz642-fill' || lpad((n % 20000)::text, 11, '0'), 'Final', now(), now() from generate_series(1, 30000) as n;
-insert into workflows (uuid, owner_uuid, created_at, updated_at)
-select 'zzzzz-7fd4e-fill' || lpad(n::text, 11, '0'), 'zzzzz-j7d0g-fill' || lpad((n % 20000)::text, 11, '0'), now(), now()
+select pg_temp.fill('j7d0g', n), pg_temp.fill('tpzed', n), 'fill', case when n % 50 = 0 then 'role' else 'project' end, now(), now()
 from generate_series(1, 20000) as n;
+insert into collections (uuid, current_version_uuid, owner_uuid, portable_data_hash, created_at, updated_at)
+select pg_temp.fill('4zz18', n), pg_temp.fill('4zz18', n), pg_temp.fill('j7d0g', n % 20000), md5(n::text) || '+57', now(), now()
+from generate_series(1, 50000) as n;
+insert into containers (uuid, owner_uuid, state, created_at, updated_at)
+select pg_temp.fill('dz642', n), 'zzzzz-tpzed-000000000000000', 'Complete', now(), now() from generate_series(1, 20000) as n;
+insert into container_requests (uuid, owner_uuid, container_uuid, state, created_at, updated_at)
+select pg_temp.fill('xvhdp', n), pg_temp.fill('j7d0g', n % 20000), pg_temp.fill('dz642', n % 20000), 'Final', now(), now()
+from generate_series(1, 30000) as n;
+insert into workflows (uuid, owner_uuid, created_at, updated_at)
+select pg_temp.fill('7fd4e', n), pg_temp.fill('j7d0g', n), now(), now() from generate_series(1, 20000) as n;
 insert into links (uuid, owner_uuid, tail_uuid, head_uuid, link_class, name, created_at, updated_at)
-select 'zzzzz-o0j2j-fill' || lpad(n::text, 11, '0'), 'zzzzz-tpzed-000000000000000', 'zzzzz-tpzed-fill' || lpad((n % 20000)::text, 11, '0'),
-       'zzzzz-j7d0g-fill' || lpad((n % 19999)::text, 11, '0'), 'permission', 'can_read', now(), now() from generate_series(1, 30000) as n;
+select pg_temp.fill('o0j2j', n), 'zzzzz-tpzed-000000000000000', pg_temp.fill('tpzed', n % 20000), pg_temp.fill('j7d0g', n % 19999),
+       'permission', 'can_read', now(), now()
+from generate_series(1, 30000) as n;
 insert into materialized_permissions
-select 'zzzzz-tpzed-fill' || lpad((n / 10)::text, 11, '0'), 'zzzzz-j7d0g-fill' || lpad((n % 20000)::text, 11, '0'), 1, true
-from generate_series(1, 200000) as n;
+select pg_temp.fill('tpzed', n / 10), pg_temp.fill('j7d0g', n % 20000), 1, true from generate_series(1, 200000) as n;
 insert into trashed_groups
-select 'zzzzz-j7d0g-fill' || lpad(n::text, 11, '0'), now() + n * interval '1 s' from generate_series(1, 2000) as n;
+select pg_temp.fill('j7d0g', n), now() + n * interval '1 s' from generate_series(1, 2000) as n;
 insert into logs (uuid, owner_uuid, object_uuid, object_owner_uuid, event_type, event_at, properties, created_at, updated_at)
-select 'zzzzz-57u5n-fill' || lpad(n::text, 11, '0'), 'zzzzz-tpzed-000000000000000', 'zzzzz-4zz18-fill' || lpad((n % 50000)::text, 11, '0'),
-       'zzzzz-tpzed-000000000000000', 'update', now(), '{}', now() - interval '1 day', now() from generate_series(1, 50000) as n;
+select pg_temp.fill('57u5n', n), 'zzzzz-tpzed-000000000000000', pg_temp.fill('4zz18', n), 'zzzzz-tpzed-000000000000000', 'update',
+       now(), '{}', now() - interval '1 day', now()
+from generate_series(1, 50000) as n;
 """
 
 #: Not scanned from end to end by anything that walcast does for an event, a token or a user.
-LARGE_TABLES = {"logs", "users", "api_client_authorizations", "groups", "collections", "containers", "container_requests", "workflows",
-                "links", "materialized_permissions"}
+LARGE_TABLES = {"logs", "users", "api_client_authorizations", "groups", "collections", "containers", "container_requests",
+                "workflows", "links", "materialized_permissions"}
 
 
 @pytest.mark.timeout(300)
@@ -289,7 +292,8 @@ def test_no_query_scans_a_large_table(own_postgres: Postgres, own_database: Arva
     user, other = institute.user(), institute.user()
     project, hidden = institute.project(user), institute.project(other)
     container = institute.create("containers", owner_uuid=SYSTEM_USER, state="Running")
-    objects = [project, institute.collection(project, portable_data_hash="0" * 32 + "+57"), "0" * 32 + "+57", container, user, institute.role(),
+    pdh = "0" * 32 + "+57"
+    objects = [project, institute.collection(project, portable_data_hash=pdh), pdh, container, user, institute.role(),
                institute.create("container_requests", owner_uuid=project, container_uuid=container),
                institute.create("workflows", owner_uuid=project, collection_uuid=institute.collection(project)),
                institute.create("virtual_machines", owner_uuid=project), institute.grant(other, project),

@@ -133,7 +133,8 @@ def test_places_are_those_of_the_commits(database: ArvadosDatabase) -> None:
         writer.join(60)
         assert not writer.failed
     rows = connection.execute("select data from pg_logical_slot_get_changes('record', null, null)").fetchall()
-    decoded = [int(data.split("id[bigint]:", 1)[1].split(" ", 1)[0]) for data, in rows if data.startswith("table public.logs: INSERT")]
+    decoded = [int(data.split("id[bigint]:", 1)[1].split(" ", 1)[0]) for data, in rows
+               if data.startswith("table public.logs: INSERT")]
     verdicts = connection.execute("select log_id from oracle.verdicts where place > %s order by place, log_id", before).fetchall()
     assert len(decoded) > 30
     assert decoded == [log_id for log_id, in verdicts]

@@ -37,7 +37,7 @@ def test_the_right_answers_pass(world: World, rounds: Rounds) -> None:
     ("leak", "LEAK"), ("lose", "MISSING"), ("repeat", "twice"), ("swap", "committed later"), ("late-revocation", "LEAK"),
     ("late-grant", "MISSING"), ("undead", "LEAK")])
 def test_a_wrong_answer_is_found(world: World, rounds: Rounds, wrong: str, says: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("oracle.grants.rounds.PATIENCE", 1.0)
+    monkeypatch.setattr("oracle.grants.rounds.PATIENCE", 6.0)
     assert isinstance(world.relay, StandIn)
     world.relay.wrong = wrong
     try:

@@ -120,7 +120,8 @@ def trash_in_a_frozen_project(of: Institute, user: str) -> Way:
     project = shared_project(of, user)
     collection = of.collection(project)
     of.change(project, frozen_by_uuid=user)
-    return Way(partial(of.event, collection), partial(of.change, collection, trash_at=True), partial(of.change, collection, trash_at=False))
+    return Way(partial(of.event, collection), partial(of.change, collection, trash_at=True),
+               partial(of.change, collection, trash_at=False))
 
 
 def deactivation(of: Institute, user: str) -> Way:
@@ -145,7 +146,8 @@ def merge_of_another(of: Institute, user: str) -> Way:
 def role_group(of: Institute, user: str) -> Way:
     """Whether a group is a role."""
     group = of.role()
-    return Way(partial(of.event, group), partial(of.change, group, group_class="project"), partial(of.change, group, group_class="role"))
+    return Way(partial(of.event, group), partial(of.change, group, group_class="project"),
+               partial(of.change, group, group_class="role"))
 
 
 def managed_user(of: Institute, user: str) -> Way:
@@ -213,8 +215,9 @@ def deletion(of: Institute, user: str) -> Way:
 
 
 WAYS: list[Callable[[Institute, str], Way]] = [
-    link, link_to_the_object, level_of_a_link, unknown_name_of_a_link, move_of_the_object, move_of_its_project, membership, grant_to_the_role,
-    trash, freeze_in_the_trash, trash_in_a_frozen_project, deactivation, deactivation_of_another, merge_of_another, role_group,
+    link, link_to_the_object, level_of_a_link, unknown_name_of_a_link, move_of_the_object, move_of_its_project, membership,
+    grant_to_the_role, trash, freeze_in_the_trash, trash_in_a_frozen_project, deactivation, deactivation_of_another,
+    merge_of_another, role_group,
     managed_user, what_a_managed_user_is_granted, administrator, container_of_a_request, container_of_a_moved_request,
     workflow_through_its_collection, workflow_that_gets_a_collection, content_address, deletion,
 ]

@@ -1,7 +1,7 @@
 """What writers do to the world, one statement each, drawn at random. Pure: a change is its statement and arguments.
 
-Most save a record as Arvados does, with its row of `logs` (deploy/demo/functions.sql); some write without one, as Arvados does when it
-merges users or sweeps; some only write a row of `logs`, as clients may.
+Most save a record as Arvados does, with its row of `logs` (deploy/demo/functions.sql); some write without one, as Arvados does
+when it merges users or sweeps; some only write a row of `logs`, as clients may.
 """
 
 import json
@@ -70,10 +70,11 @@ def portable_data_hash(number: int) -> str:
 
 
 def link_columns(chance: random.Random, pools: Pools) -> dict[str, object]:
-    tail = chance.choices([pools.users, pools.roles, [ALL_USERS], [ANONYMOUS_GROUP], pools.projects, [f"{CLUSTER}-tpzed-absent000000000"]],
+    absent = [f"{CLUSTER}-tpzed-absent000000000"]
+    tail = chance.choices([pools.users, pools.roles, [ALL_USERS], [ANONYMOUS_GROUP], pools.projects, absent],
                           [58, 26, 4, 4, 6, 2])[0]
-    head = chance.choices([pools.projects, pools.roles, pools.users, pools.collections, pools.requests, pools.workflows, pools.filters,
-                           pools.machines, pools.credentials, pools.containers, pools.versions, [ALL_USERS]],
+    head = chance.choices([pools.projects, pools.roles, pools.users, pools.collections, pools.requests, pools.workflows,
+                           pools.filters, pools.machines, pools.credentials, pools.containers, pools.versions, [ALL_USERS]],
                           [38, 17, 11, 10, 8, 4, 4, 3, 2, 2, 2, 1])[0]
     return {"tail_uuid": chance.choice(tail), "head_uuid": chance.choice(head), "name": chance.choice(NAMES),
             "link_class": "permission", "owner_uuid": SYSTEM_USER, "properties": {}}
@@ -91,12 +92,13 @@ def columns_for(chance: random.Random, pools: Pools, uuid: str) -> dict[str, obj
     if kind == "j7d0g":
         if uuid in pools.projects:
             return {**common, "owner_uuid": project_owner(chance, pools, uuid), "group_class": "project"}
-        role = uuid in pools.roles
-        return {**common, "owner_uuid": SYSTEM_USER if role else common["owner_uuid"], "group_class": "role" if role else "filter"}
+        if uuid in pools.roles:
+            return {**common, "owner_uuid": SYSTEM_USER, "group_class": "role"}
+        return {**common, "group_class": "filter"}
     if kind == "o0j2j":
         if uuid in pools.stars:
-            return {"owner_uuid": owner(chance, pools), "link_class": "star", "name": "star", "tail_uuid": chance.choice(pools.users),
-                    "head_uuid": chance.choice(pools.projects)}
+            return {"owner_uuid": owner(chance, pools), "link_class": "star", "name": "star",
+                    "tail_uuid": chance.choice(pools.users), "head_uuid": chance.choice(pools.projects)}
         return link_columns(chance, pools)
     more: dict[str, dict[str, object]] = {
         "xvhdp": {"state": "Committed", "container_uuid": chance.choice([None, *pools.containers])},
@@ -195,7 +197,7 @@ def activate(chance: random.Random, pools: Pools) -> Change:
 
 
 def promote(chance: random.Random, pools: Pools) -> Change:
-    """The last users never: their sessions have tokens for some paths only, and what an administrator may see with one is not said."""
+    """The last users never: they have tokens for some paths only, and what an administrator may see with one is not said."""
     return save("promote", chance.choice(pools.users[:-3]), {"is_admin": chance.random() < 0.3}, True)
 
 
@@ -213,8 +215,9 @@ def expire_token(chance: random.Random, pools: Pools) -> Change:
 
 
 def delete_token(chance: random.Random, pools: Pools) -> Change:
-    return Change("delete token", "select demo.destroy('api_client_authorizations', uuid) from api_client_authorizations where id ="
-                  " (select id from api_client_authorizations where uuid in (select token_uuid from oracle.session_tokens)"
+    return Change("delete token", "select demo.destroy('api_client_authorizations', uuid) from api_client_authorizations"
+                  " where id = (select id from api_client_authorizations"
+                  " where uuid in (select token_uuid from oracle.session_tokens)"
                   " order by uuid offset %s limit 1)", (chance.randrange(3 * len(pools.users)),))
 
 
@@ -230,7 +233,8 @@ def assign_silently(chance: random.Random, pools: Pools) -> Change:
 
 
 def container_state(chance: random.Random, pools: Pools) -> Change:
-    return save("state", chance.choice(pools.containers), {"state": chance.choice(["Queued", "Locked", "Running", "Complete", "Cancelled"])})
+    state = chance.choice(["Queued", "Locked", "Running", "Complete", "Cancelled"])
+    return save("state", chance.choice(pools.containers), {"state": state})
 
 
 def prioritize(chance: random.Random, pools: Pools) -> Change:
@@ -239,11 +243,13 @@ def prioritize(chance: random.Random, pools: Pools) -> Change:
 
 
 def link_workflow(chance: random.Random, pools: Pools) -> Change:
-    return save("link", chance.choice(pools.workflows), {"collection_uuid": chance.choice([None, *pools.collections, *pools.versions])})
+    return save("link", chance.choice(pools.workflows),
+                {"collection_uuid": chance.choice([None, *pools.collections, *pools.versions])})
 
 
 def new_content(chance: random.Random, pools: Pools) -> Change:
-    return save("content", chance.choice([*pools.collections, *pools.versions]), {"portable_data_hash": portable_data_hash(chance.randrange(6))})
+    return save("content", chance.choice([*pools.collections, *pools.versions]),
+                {"portable_data_hash": portable_data_hash(chance.randrange(6))})
 
 
 def new_version(chance: random.Random, pools: Pools) -> Change:
@@ -274,9 +280,9 @@ def post_bogus(chance: random.Random, pools: Pools) -> Change:
     uuid = chance.choice([
         None, "", "x", known[:-1], known + "0", known.upper(), known.replace("zzzzz", "aaaaa"), f"{CLUSTER}-4zz18-absent000000000",
         f"{CLUSTER}-dz642-absent000000000", f"{CLUSTER}-tpzed-absent000000000", f"{CLUSTER}-00000-absent000000000",
-        f"{CLUSTER}-57u5n-absent000000000", f"{CLUSTER}-gv0sa-absent000000000", SYSTEM_USER, ANONYMOUS_USER, ANONYMOUS_GROUP, ALL_USERS,
-        portable_data_hash(chance.randrange(6)), portable_data_hash(99), "d41d8cd98f00b204e9800998ecf8427e", "-" * 27, "\u00fc" * 27,
-        "z" * 255, f"{CLUSTER}-4zz18-' or true --", f" {known}", f"{known}\n"])
+        f"{CLUSTER}-57u5n-absent000000000", f"{CLUSTER}-gv0sa-absent000000000", SYSTEM_USER, ANONYMOUS_USER, ANONYMOUS_GROUP,
+        ALL_USERS, portable_data_hash(chance.randrange(6)), portable_data_hash(99), "d41d8cd98f00b204e9800998ecf8427e", "-" * 27,
+        "\u00fc" * 27, "z" * 255, f"{CLUSTER}-4zz18-' or true --", f" {known}", f"{known}\n"])
     if chance.random() < 0.3:
         return post("delete", chance.choice([known, uuid]), uuid, poster=chance.choice(pools.users))
     return post("update", uuid, chance.choice([None, owner(chance, pools)]), event_at=chance.choice(["now", "now", "now", None]),
@@ -285,7 +291,8 @@ def post_bogus(chance: random.Random, pools: Pools) -> Change:
 
 def post_delete(chance: random.Random, pools: Pools) -> Change:
     """Whoever may read the owner that it names."""
-    return post("delete", chance.choice(pools.all), chance.choice([*pools.users, *pools.projects, *pools.roles, *pools.collections]))
+    named = chance.choice([*pools.users, *pools.projects, *pools.roles, *pools.collections])
+    return post("delete", chance.choice(pools.all), named)
 
 
 def post_many(chance: random.Random, pools: Pools) -> Change:
@@ -296,7 +303,8 @@ Draw = Callable[[random.Random, Pools], Change]
 
 #: How often each is drawn, in relation to the others.
 WEIGHTS: dict[Draw, float] = {
-    touch: 24, touch_some: 12, touch_known: 1, move: 9, move_project: 4, move_collection_with_versions: 2, merge_belongings: 1, merge_links: 0.5,
+    touch: 24, touch_some: 12, touch_known: 1, move: 9, move_project: 4, move_collection_with_versions: 2,
+    merge_belongings: 1, merge_links: 0.5,
     grant: 16, revoke: 10, revoke_silently: 2, relevel: 4, trash: 8, untrash: 8, freeze: 3, unfreeze: 4, activate: 3, promote: 2,
     redirect: 0.3, expire_token: 0.4, delete_token: 0.3, run: 7, assign_silently: 2, container_state: 5, prioritize: 1,
     link_workflow: 3, new_content: 3, new_version: 2, create: 14, delete: 8, post_known: 8, post_bogus: 6, post_delete: 4,

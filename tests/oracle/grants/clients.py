@@ -19,8 +19,8 @@ class Session:
     """One client of one user."""
 
     name: str
-    user_uuid: str
-    token_uuid: str                 # empty: SystemRootToken
+    user_uuid: str                  # empty: SystemRootToken's, who may see everything
+    token_uuid: str                 # empty: one of the configuration, which does not die
     token: str
     scopes: list[str]
     pause: float = 0                # seconds after each read, while writers write

@@ -94,7 +94,9 @@ class Model:
         if uuid == user or self._can(user, uuid, 3, False):
             return True
         row = self._rows.get(uuid or "")
-        return row is not None and row["table"] not in ("api_client_authorizations", "keep_services") and self._can(user, row["owner_uuid"], 3, True)
+        if row is None or row["table"] in ("api_client_authorizations", "keep_services"):
+            return False
+        return self._can(user, row["owner_uuid"], 3, True)
 
     def readable(self, user: str, uuid: str) -> bool:
         if uuid[32:33] == "+":

@@ -44,7 +44,8 @@ def plan_round(seed: int, number: int, pools: Pools, faults: tuple[str, ...], of
     chance = random.Random(f"grants/{seed}/{number}/{source}")
     fault = None
     if faults and chance.random() < often:
-        fault = Fault(chance.choice(faults), round(chance.uniform(0, 0.4), 3), round(0.3 * chance.random(), 3), round(chance.random(), 3))
+        fault = Fault(chance.choice(faults), round(chance.uniform(0, 0.4), 3), round(0.3 * chance.random(), 3),
+                      round(chance.random(), 3))
     writers = tuple(tuple(_transaction(chance, pools, source) for _ in range(chance.randint(5, 13))) for _ in range(4))
     settings = (("FeedBytes", chance.choice(["1MiB", "16MiB"])), ("OutboxBytes", chance.choice(["8KiB", "256KiB"])),
                 ("Shards", chance.choice([1, 2])), ("StreamTransactions", chance.choice([True, False])))
@@ -58,7 +59,8 @@ def _transaction(chance: random.Random, pools: Pools, source: str) -> Transactio
     steps = [_step(chance, pools)]
     while len(steps) < 5 and chance.random() < 0.35:
         steps.append(_step(chance, pools))
-    return Transaction(tuple(steps), end, round(chance.choice([0, 0, 0, 0.01, 0.05]) * chance.random(), 4), round(0.05 * chance.random(), 4))
+    return Transaction(tuple(steps), end, pause=round(chance.choice([0, 0, 0, 0.01, 0.05]) * chance.random(), 4),
+                       wait=round(0.05 * chance.random(), 4))
 
 
 def _step(chance: random.Random, pools: Pools) -> Step:

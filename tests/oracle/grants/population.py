@@ -24,7 +24,8 @@ def populate(connection: psycopg.Connection, pools: Pools, chance: random.Random
         for uuid in (ALL_USERS, ANONYMOUS_GROUP):
             connection.execute("insert into groups (uuid, owner_uuid, name, group_class, created_at, updated_at)"
                                " values (%s, %s, 'fixed', 'role', now(), now())", (uuid, SYSTEM_USER))
-        members = [*((user, ALL_USERS) for user in pools.users), (ALL_USERS, ANONYMOUS_GROUP), (ANONYMOUS_USER, ANONYMOUS_GROUP)]
+        members = [*((user, ALL_USERS) for user in pools.users), (ALL_USERS, ANONYMOUS_GROUP),
+                   (ANONYMOUS_USER, ANONYMOUS_GROUP)]
         for number, (tail, head) in enumerate(members):
             connection.execute("insert into links (uuid, owner_uuid, tail_uuid, head_uuid, link_class, name, created_at, updated_at)"
                                " values (%s, %s, %s, %s, 'permission', 'can_read', now(), now())",

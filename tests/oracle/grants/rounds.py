@@ -1,5 +1,6 @@
 """`./dev oracle grants`: rounds of changes, and after each the question whether every session had exactly what it may read."""
 
+import re
 import time
 from dataclasses import dataclass
 
@@ -136,7 +137,7 @@ class Rounds:
             if not world.relay.running():
                 self._fail(plan, writers, [f"the relay ended by itself:\n{world.relay.log_tail()}"])
             waiting = {name: one for name, one in waiting.items() if not complete(answers[name], self._snapshot(one))}
-            time.sleep(0.005)
+            time.sleep(0.02)
         stays = self._take(verdicts[-1].id)
         problems: list[str] = []
         for one in clients.sessions:
@@ -151,7 +152,7 @@ class Rounds:
         self._report.round(verdicts, writers)
         self._judged = verdicts[-1].place
         if problems:
-            self._fail(plan, writers, problems, verdicts, stays)
+            self._fail(plan, writers, [*problems, *self._events_named(problems, verdicts)], verdicts, stays)
         dead = [one for one in clients.sessions if one.token_uuid and one.token_uuid not in verdicts[-1].alive]
         world.mend(dead)
         self._report.dead += len(dead)
@@ -185,11 +186,11 @@ class Rounds:
             if verdict.place <= self._exact_from:
                 found.append(Answer(verdict.id, verdict.place, allowed, False, allowed, False))
                 continue
-            if not one.token_uuid:
+            if not one.user_uuid:
                 found.append(Answer(verdict.id, verdict.place, allowed, allowed, allowed, allowed))
                 continue
-            died = died or one.token_uuid not in verdict.alive
-            may = allowed and one.user_uuid in verdict.perhaps and one.token_uuid in verdict.perhaps_alive
+            died = died or (one.token_uuid != "" and one.token_uuid not in verdict.alive)
+            may = allowed and one.user_uuid in verdict.perhaps and (not one.token_uuid or one.token_uuid in verdict.perhaps_alive)
             must = allowed and one.user_uuid in verdict.readers
             later = allowed and now.get((one.user_uuid, verdict.id), False)
             found.append(Answer(verdict.id, verdict.place, may, must, may or later, must and later))
@@ -214,6 +215,14 @@ class Rounds:
         readers = {target: set(found) & users for target, found in rows}
         return {(user, verdict.id): True for verdict in verdicts for user in readers.get(verdict.target, ())}
 
+    @staticmethod
+    def _events_named(problems: list[str], verdicts: list[Verdict]) -> list[str]:
+        """The events that the first problems are about."""
+        named = {number for problem in problems[:6] for number in re.findall(r"sent (\d+)", problem)}
+        return [f"event {verdict.id}: {verdict.event_type} of {verdict.object_uuid}, asked about {verdict.target}, commit"
+                f" {verdict.place}, readers {sorted(name[12:] for name in verdict.readers)}" for verdict in verdicts
+                if str(verdict.id) in named]
+
     def _clean(self, last: int) -> None:
         """Rows that everybody has are deleted, so that a long run has the pace of a short one."""
         self._cleaned.append(last)
@@ -226,5 +235,6 @@ class Rounds:
     def _fail(self, plan: Round, writers: list[Writer], problems: list[str], verdicts: list[Verdict] | None = None,
               stays: dict[str, list[Stay]] | None = None) -> None:
         trace = keep_trace(self._world.directory, plan, writers, problems, verdicts or self._read(self._judged), stays or {})
-        raise Violation("\n".join(problems[:12]) + (f"\n… {len(problems) - 12} more" if len(problems) > 12 else "")
+        told = problems[:8] + problems[8:][-6:]
+        raise Violation("\n".join(told) + (f"\n… {len(problems) - len(told)} more" if len(problems) > len(told) else "")
                         + f"\n(trace: {trace})")

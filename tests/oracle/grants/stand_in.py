@@ -13,9 +13,11 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import psycopg
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
+from websockets.protocol import State
 
+from oracle.grants.pools import ANONYMOUS_USER
 from oracle.grants.scopes import allows
-from support.arvados import SYSTEM_ROOT_TOKEN, ArvadosDatabase
+from support.arvados import ANONYMOUS_TOKEN, SYSTEM_ROOT_TOKEN, ArvadosDatabase
 from support.wait import free_port
 
 T = TypeVar("T")
@@ -38,8 +40,8 @@ class Peer:
     """One connection that has subscribed."""
 
     socket: ServerConnection
-    user: str
-    token: str                      # its uuid; empty: SystemRootToken
+    user: str                       # empty: SystemRootToken's
+    token: str                      # its uuid; empty: one of the configuration
     scopes: list[str]
     number: int = 0
     dead: bool = False
@@ -144,9 +146,11 @@ class StandIn:
     def _peer(self, socket: ServerConnection, token: str) -> Peer:
         if token == SYSTEM_ROOT_TOKEN:
             return Peer(socket, "", "", ["all"])
+        if token == ANONYMOUS_TOKEN:
+            return Peer(socket, ANONYMOUS_USER, "", ["GET /"])
         uuid = token.split("/")[1]
-        found = self._query("select u.uuid, a.scopes from api_client_authorizations a join users u on u.id = a.user_id where a.uuid = %s",
-                            [uuid], lambda row: (str(row[0]), json.loads(str(row[1]))))
+        found = self._query("select u.uuid, a.scopes from api_client_authorizations as a join users as u on u.id = a.user_id"
+                            " where a.uuid = %s", [uuid], lambda row: (str(row[0]), json.loads(str(row[1]))))
         user, scopes = found[0] if found else ("", [])
         return Peer(socket, user, uuid, scopes)
 
@@ -154,24 +158,27 @@ class StandIn:
         """By what may be read now; from the place of `after` on, which is the last of its transaction or not."""
         place = self._query("select place from oracle.verdicts where log_id = %s", [after], lambda row: int(str(row[0])))
         now = self._query("select oracle.alive(demo.clock())", [], lambda row: row[0])[0]
+        readers: dict[str | None, list[str]] = {}
         for row in self._rows("(place > %s or place = %s and log_id > %s) and place <= %s", place[0], place[0], after, self._place):
-            readers = self._query("select oracle.readers(%s, demo.clock())", [row.target], lambda found: found[0])[0]
-            row.readers, row.alive = readers, now  # type: ignore[assignment]
+            if row.target not in readers:
+                readers[row.target] = self._query("select oracle.readers(%s, demo.clock())", [row.target],
+                                                  lambda found: list(found[0]))[0]  # type: ignore[call-overload]
+            row.readers, row.alive = readers[row.target], now  # type: ignore[assignment]
             if self._answer(peer, row):
                 self._send(peer, row.id)
 
     def _answer(self, peer: Peer, row: Row) -> bool:
         if not row.sendable or not allows(peer.scopes, row.target):
             return False
-        if not peer.token:
+        if not peer.user:
             return True
-        peer.dead = peer.dead or peer.token not in row.alive
+        peer.dead = peer.dead or (peer.token != "" and peer.token not in row.alive)
         return peer.user in row.readers and (not peer.dead or self.wrong == "undead")
 
     def _offer(self, peer: Peer, row: Row) -> None:
         answer = self._answer(peer, row)
         before, peer.last[row.target] = peer.last.get(row.target, answer), answer
-        seldom = self._chance.random() < 0.01 and bool(peer.token)
+        seldom = self._chance.random() < 0.01 and bool(peer.user)
         if self.wrong == "late-revocation" and before and not answer and row.sendable and not peer.dead:
             answer = True
         if self.wrong == "late-grant" and answer and not before:
@@ -199,5 +206,5 @@ class StandIn:
         """At once, whatever the other side reads: memory is no concern here."""
         payload = json.dumps(message).encode()
         assert len(payload) < 126
-        if not peer.socket.transport.is_closing():
+        if peer.socket.state is State.OPEN and not peer.socket.transport.is_closing():
             peer.socket.transport.write(bytes([0x81, len(payload)]) + payload)

@@ -9,7 +9,7 @@ from oracle.grants.pools import ANONYMOUS_USER, KEEP_SERVICE, Pools, table_of
 from oracle.grants.population import mend, populate
 from oracle.grants.stand_in import StandIn
 from oracle.scene import Scene
-from support.arvados import SYSTEM_ROOT_TOKEN
+from support.arvados import ANONYMOUS_TOKEN, SYSTEM_ROOT_TOKEN
 from support.paths import ROOT
 
 SCRIPTS = [ROOT / "deploy/demo/functions.sql", Path(__file__).parent / "predicate.sql", Path(__file__).parent / "record.sql"]
@@ -20,7 +20,7 @@ SCOPES = [["GET /arvados/v1/collections/", "GET /arvados/v1/keep_services/"],
 
 
 class World(Scene):
-    """Made once. Its clients are connected to the relay directly. `stand_in`: one that knows the answers, instead of the relay."""
+    """Made once. Its clients are connected to the relay directly, or to one that knows the answers (`stand_in`)."""
 
     def __init__(self, directory: Path, source: str, seed: int, users: int, stand_in: bool = False) -> None:
         # Writers that block each other find it out soon, and one of them gives up.
@@ -45,7 +45,8 @@ class World(Scene):
         """One of each user, a second one of some with another pace; the root's and the anonymous user's."""
         root = Session("root", "", "", SYSTEM_ROOT_TOKEN, ["all"])
         found = [root]
-        habits: list[dict[str, object]] = [{}, {"leaves": 0.03}, {"pause": 0.02, "receive_buffer": 4096}, {"leaves": 0.02, "resumes": True}]
+        habits: list[dict[str, object]] = [{}, {"leaves": 0.03}, {"pause": 0.02, "receive_buffer": 4096},
+                                           {"leaves": 0.02, "resumes": True}]
         for number, uuid in enumerate(self.pools.users):
             limited = number - len(self.pools.users) + 3
             scopes = SCOPES[limited] if limited >= 0 else ["all"]
@@ -53,6 +54,7 @@ class World(Scene):
             if number % 3 == 0:
                 found.append(self._session(f"user {number}, again", uuid, ["all"], **habits[(number + 1) % 4]))
         found.append(self._session("anonymous", ANONYMOUS_USER, ["GET /"]))
+        found.append(Session("anonymous, configured", ANONYMOUS_USER, "", ANONYMOUS_TOKEN, ["GET /"]))
         return found
 
     def _session(self, name: str, user_uuid: str, scopes: list[str], **habit: object) -> Session:
