@@ -68,9 +68,10 @@ def main() -> int:
             except Violation as violation:
                 report.violations.append((number, str(violation)))
                 again = (f"./dev oracle grants --source {chosen.source} --seed {chosen.seed} --users {chosen.users}"
-                         f" --faults={','.join(kinds) or 'none'} --often {chosen.often:g} --first {number} --rounds 20 --same")
+                         f" --faults={','.join(kinds) or 'none'} --often {chosen.often:g}")
                 print(f"VIOLATION in round {number} of seed {chosen.seed}: {violation}\n"
-                      f"fault: {plan.fault}\nthe relay's log and the trace: {directory}\nagain: {again}", flush=True)
+                      f"fault: {plan.fault}\nthe relay's log and the trace: {directory}\nagain: {again} --rounds {done}\n"
+                      f"or that round alone, in the world as it begins: {again} --first {number} --rounds 20 --same", flush=True)
                 if not chosen.keep_going:
                     break
                 rounds.resume()
