@@ -15,6 +15,7 @@
 #   --source SOURCE    slot (as it is), or listener
 #   --faults=LIST      what may be broken, separated by commas; `none` (all). events: -KIND leaves one out
 #   --often SHARE      grants: of the rounds that have a fault (0.08)
+#   --without LIST     grants: changes that are not made, of those in tests/oracle/grants/changes.py
 #   --users N          grants: so many users (12)
 #   --keep-going       do not end at the first violation
 #   --stand-in         grants: not the relay, but one that knows the answers: what the oracle itself costs

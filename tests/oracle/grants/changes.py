@@ -312,5 +312,7 @@ WEIGHTS: dict[Draw, float] = {
 }
 
 
-def draw(chance: random.Random, pools: Pools) -> Change:
-    return chance.choices(list(WEIGHTS), list(WEIGHTS.values()))[0](chance, pools)
+def draw(chance: random.Random, pools: Pools, without: tuple[str, ...] = ()) -> Change:
+    """`without` names functions above."""
+    weights = [0 if of.__name__ in without else weight for of, weight in WEIGHTS.items()]
+    return chance.choices(list(WEIGHTS), weights)[0](chance, pools)

@@ -6,6 +6,7 @@ import sys
 import time
 from pathlib import Path
 
+from oracle.grants.changes import WEIGHTS
 from oracle.grants.plan import FAULTS, SLOT_ONLY, plan_round
 from oracle.grants.report import Report
 from oracle.grants.rounds import Rounds, Violation
@@ -23,6 +24,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--same", action="store_true")
     parser.add_argument("--users", type=int, default=12)
     parser.add_argument("--faults", default="all")
+    parser.add_argument("--without", default="")
     parser.add_argument("--often", type=float, default=0.08)
     parser.add_argument("--source", choices=["slot", "listener"], default="slot")
     parser.add_argument("--keep-going", action="store_true")
@@ -30,6 +32,9 @@ def arguments() -> argparse.Namespace:
     chosen = parser.parse_args()
     if chosen.rounds is None and chosen.seconds is None:
         chosen.rounds = 50
+    unknown = {name for name in chosen.without.split(",") if name} - {of.__name__ for of in WEIGHTS}
+    if unknown:
+        sys.exit(f"dev oracle: there is no change {', '.join(sorted(unknown))}; there are {', '.join(of.__name__ for of in WEIGHTS)}")
     if chosen.users < 8:
         sys.exit("dev oracle: fewer than 8 users are no world")
     return chosen
@@ -46,7 +51,7 @@ def kinds_of(chosen: argparse.Namespace) -> tuple[str, ...]:
 
 def main() -> int:
     chosen = arguments()
-    kinds = kinds_of(chosen)
+    kinds, without = kinds_of(chosen), tuple(name for name in chosen.without.split(",") if name)
     directory: Path = ROOT / f"build/oracle/grants-{chosen.source}-{chosen.seed}"
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
@@ -61,14 +66,15 @@ def main() -> int:
         while (chosen.rounds is None or done < chosen.rounds) and (
                 chosen.seconds is None or time.monotonic() - began < chosen.seconds):
             number, done = (chosen.first if chosen.same else number + 1), done + 1
-            plan = plan_round(chosen.seed, number, world.pools, kinds, chosen.often, chosen.source)
+            plan = plan_round(chosen.seed, number, world.pools, kinds, chosen.often, chosen.source, without)
             at = time.monotonic()
             try:
                 rounds.play(plan)
             except Violation as violation:
                 report.violations.append((number, str(violation)))
                 again = (f"./dev oracle grants --source {chosen.source} --seed {chosen.seed} --users {chosen.users}"
-                         f" --faults={','.join(kinds) or 'none'} --often {chosen.often:g}")
+                         f" --faults={','.join(kinds) or 'none'} --often {chosen.often:g}"
+                         + (f" --without={chosen.without}" if without else ""))
                 print(f"VIOLATION in round {number} of seed {chosen.seed}: {violation}\n"
                       f"fault: {plan.fault}\nthe relay's log and the trace: {directory}\nagain: {again} --rounds {done}\n"
                       f"or that round alone, in the world as it begins: {again} --first {number} --rounds 20 --same", flush=True)
