@@ -86,7 +86,8 @@ void read_hidden(snapshot_transaction &in, access_answer &into) {
 const char *facts_query(object_class what) {
     switch (what) {
     case object_class::collection:
-        return "SELECT id, uuid, owner_uuid, trash_at, current_version_uuid = uuid FROM collections";
+        return "SELECT id, uuid, owner_uuid, trash_at, current_version_uuid = uuid, portable_data_hash"
+               " FROM collections";
     case object_class::group:
         return "SELECT id, uuid, owner_uuid, trash_at, group_class = 'role' FROM groups";
     case object_class::container_request:
@@ -123,6 +124,7 @@ object_facts facts_of(object_class what, const pqxx::row &row) {
     switch (what) {
     case object_class::collection:
         made.current = flag_of(row[4]);
+        made.linked = row[5].is_null() ? uuid_text() : content_key(row[5].c_str());
         break;
     case object_class::group:
         made.role = flag_of(row[4]);
@@ -156,17 +158,28 @@ void read_facts(snapshot_transaction &in, object_class what, const std::string &
         into.objects.emplace_back(uuid_of(row[1]), facts_of(what, row));
 }
 
-void read_requests(snapshot_transaction &in, const std::vector<uuid_text> &containers, access_answer &into) {
+/// What is linked to each of these: its facts, and the list.
+void read_linked(snapshot_transaction &in, object_class what, const std::string &condition,
+                 const std::vector<uuid_text> &to, access_answer &into) {
     const auto before = into.objects.size();
-    read_facts(in, object_class::container_request,
-               "container_uuid = ANY (" + text_array(in, views(containers)) + ")", into);
-    std::unordered_map<uuid_text, std::vector<uuid_text>> requests;
-    for (const auto &one : containers)
-        requests[one];
+    read_facts(in, what, condition, into);
+    std::unordered_map<uuid_text, std::vector<uuid_text>> lists;
+    for (const auto &one : to)
+        lists[one];
     for (auto at = before; at < into.objects.size(); ++at)
-        requests[into.objects[at].second.linked].push_back(into.objects[at].first);
-    for (auto &[container, all] : requests)
-        into.requests.emplace_back(container, std::move(all));
+        lists[into.objects[at].second.linked].push_back(into.objects[at].first);
+    for (auto &[key, all] : lists)
+        into.linked.emplace_back(key, std::move(all));
+}
+
+void read_content(snapshot_transaction &in, const std::vector<uuid_text> &keys, access_answer &into) {
+    std::vector<std::string> hashes;
+    for (const auto &one : keys)
+        if (auto hash = content_hash(one); !hash.empty())
+            hashes.push_back(std::move(hash));
+    if (!hashes.empty())
+        read_linked(in, object_class::collection, "portable_data_hash = ANY (" + text_array(in, hashes) + ")",
+                    keys, into);
 }
 
 void read_objects(snapshot_transaction &in, const std::vector<uuid_text> &objects, access_answer &into) {
@@ -174,22 +187,15 @@ void read_objects(snapshot_transaction &in, const std::vector<uuid_text> &object
     for (const auto &one : objects)
         by_class[class_of(one.view())].push_back(one);
     for (const auto &[what, uuids] : by_class) {
+        if (what == object_class::none)
+            read_content(in, uuids, into);
         if (facts_query(what) == nullptr)
             continue;
-        read_facts(in, what, "uuid = ANY (" + text_array(in, views(uuids)) + ")", into);
+        const auto wanted = text_array(in, views(uuids));
+        read_facts(in, what, "uuid = ANY (" + wanted + ")", into);
         if (what == object_class::container)
-            read_requests(in, uuids, into);
-    }
-}
-
-void read_hashes(snapshot_transaction &in, const std::vector<std::string> &hashes, access_answer &into) {
-    for (const auto &hash : hashes) {
-        const auto before = into.objects.size();
-        read_facts(in, object_class::collection, "portable_data_hash = " + in.quote(hash), into);
-        std::vector<uuid_text> found;
-        for (auto at = before; at < into.objects.size(); ++at)
-            found.push_back(into.objects[at].first);
-        into.hashes.emplace_back(hash, std::move(found));
+            read_linked(in, object_class::container_request, "container_uuid = ANY (" + wanted + ")", uuids,
+                        into);
     }
 }
 
@@ -207,8 +213,6 @@ access_answer read_access(pqxx::connection_base &on, const access_query &query) 
         read_origins(in, query.origins, made);
     if (!query.objects.empty())
         read_objects(in, query.objects, made);
-    if (!query.hashes.empty())
-        read_hashes(in, query.hashes, made);
     if (query.hidden)
         read_hidden(in, made);
     in.commit();

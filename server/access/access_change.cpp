@@ -18,7 +18,7 @@ struct object_table {
 };
 
 constexpr std::array<object_table, 11> object_tables{{
-    {"collections", object_class::collection, {"current_version_uuid"}},
+    {"collections", object_class::collection, {"current_version_uuid", "portable_data_hash"}},
     {"groups", object_class::group, {"group_class"}},
     {"container_requests", object_class::container_request, {"container_uuid"}},
     {"containers", object_class::container, {}},
@@ -205,8 +205,10 @@ void access_change_reader::read_object(const transaction &of, const change &in, 
         return;
     }
     auto facts = facts_of(at.objects, from, at.id, at.owner, at.trash_at, at.first, at.second, at.third);
-    if (at.objects == object_class::collection && at.first >= 0)
-        facts.current = from.text(at.first) == uuid.view();
+    if (at.objects == object_class::collection) {
+        facts.current = at.first < 0 || from.text(at.first) == uuid.view();
+        facts.linked = content_key(from.text(at.second));
+    }
     into.emplace_back(object_change{uuid, facts});
 }
 

@@ -15,10 +15,10 @@ namespace walcast {
 /// What the judge asks the database, all of it in one snapshot.
 struct access_query {
     std::uint64_t number = 0;
-    std::vector<uuid_text> origins;  ///< users whose rows of materialized_permissions are wanted
-    std::vector<uuid_text> objects;  ///< whose facts are wanted; of a container, its requests too
-    std::vector<std::string> hashes; ///< collections with these portable data hashes
-    bool hidden = false;             ///< trashed_groups and frozen_groups
+    std::vector<uuid_text> origins; ///< users whose rows of materialized_permissions are wanted
+    std::vector<uuid_text> objects; ///< whose facts are wanted; of a container, its requests too; of a
+                                    ///< content_key, the collections
+    bool hidden = false;            ///< trashed_groups and frozen_groups
     unsigned attempt = 0;
 };
 
@@ -31,8 +31,8 @@ struct access_answer {
     lsn as_of;
     std::vector<grant_rows> origins;
     std::vector<std::pair<uuid_text, object_facts>> objects;
-    std::vector<std::pair<uuid_text, std::vector<uuid_text>>> requests; ///< of each container
-    std::vector<std::pair<std::string, std::vector<uuid_text>>> hashes; ///< collections with each hash
+    /// Of each container and content_key; their facts are among `objects`.
+    std::vector<std::pair<uuid_text, std::vector<uuid_text>>> linked;
     hidden_groups hidden;
 };
 

@@ -60,8 +60,8 @@ void object_cache::forget(const uuid_text &uuid) {
     const auto found = places_.find(uuid);
     if (found == places_.end())
         return;
-    const auto list = requests_.find(found->second->facts.linked);
-    if (list != requests_.end() && class_of(uuid.view()) == object_class::container_request)
+    const auto list = linked_.find(found->second->facts.linked);
+    if (list != linked_.end() && is_listed(*found->second))
         list->second.complete = false;
     remove(found->second);
 }
@@ -72,22 +72,29 @@ void object_cache::forget(object_class what) {
         if (class_of(here->uuid.view()) == what)
             remove(here);
     }
-    if (what == object_class::container_request)
-        requests_.clear();
+    if (what == object_class::container_request || what == object_class::collection)
+        for (auto &[key, list] : linked_)
+            list.complete = false;
 }
 
 void object_cache::clear() {
     entries_.clear();
     places_.clear();
     rows_.clear();
-    requests_.clear();
+    linked_.clear();
     gone_.clear();
     gone_in_order_.clear();
 }
 
-const std::vector<uuid_text> *object_cache::requests_of(std::string_view container) {
-    const auto found = requests_.find(uuid_text(container));
-    return found == requests_.end() || !found->second.complete ? nullptr : &found->second.known;
+const std::vector<uuid_text> *object_cache::linked_to(const uuid_text &what) const {
+    const auto found = linked_.find(what);
+    return found == linked_.end() || !found->second.complete ? nullptr : &found->second.known;
+}
+
+bool object_cache::is_listed(const entry &of) {
+    const auto what = class_of(of.uuid.view());
+    return of.facts.exists && !of.facts.linked.empty() &&
+           (what == object_class::container_request || what == object_class::collection);
 }
 
 void object_cache::remove(place which) {
@@ -100,12 +107,14 @@ void object_cache::index(const entry &of) {
     if (!of.facts.exists)
         return;
     const auto what = class_of(of.uuid.view());
-    const auto row = rows_.find({what, of.facts.row_id});
-    if (row != rows_.end() && !(row->second == of.uuid)) // the row had another uuid before
-        set(uuid_text(row->second), {});
-    rows_[{what, of.facts.row_id}] = of.uuid;
-    if (what == object_class::container_request && !of.facts.linked.empty())
-        requests_[of.facts.linked].known.push_back(of.uuid);
+    if (of.facts.row_id != 0) {
+        const auto row = rows_.find({what, of.facts.row_id});
+        if (row != rows_.end() && !(row->second == of.uuid)) // the row had another uuid before
+            set(uuid_text(row->second), {});
+        rows_[{what, of.facts.row_id}] = of.uuid;
+    }
+    if (is_listed(of))
+        linked_[of.facts.linked].known.push_back(of.uuid);
 }
 
 void object_cache::unindex(const entry &of) {
@@ -115,12 +124,12 @@ void object_cache::unindex(const entry &of) {
     const auto row = rows_.find({what, of.facts.row_id});
     if (row != rows_.end() && row->second == of.uuid)
         rows_.erase(row);
-    const auto list = requests_.find(of.facts.linked);
-    if (what != object_class::container_request || list == requests_.end())
+    const auto list = linked_.find(of.facts.linked);
+    if (!is_listed(of) || list == linked_.end())
         return;
     std::erase(list->second.known, of.uuid);
     if (list->second.known.empty() && !list->second.complete)
-        requests_.erase(list);
+        linked_.erase(list);
 }
 
 } // namespace walcast

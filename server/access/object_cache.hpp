@@ -34,10 +34,10 @@ class object_cache {
     void forget(object_class what);
     void clear();
 
-    /// The requests that run, or ran, in a container; null: not known.
-    [[nodiscard]] const std::vector<uuid_text> *requests_of(std::string_view container);
+    /// The requests that are for a container, or the collections with some content; null: not all are known.
+    [[nodiscard]] const std::vector<uuid_text> *linked_to(const uuid_text &what) const;
     /// The facts of all of them have been set.
-    void complete_requests(const uuid_text &container) { requests_[container].complete = true; }
+    void complete(const uuid_text &what) { linked_[what].complete = true; }
 
     [[nodiscard]] std::size_t size() const { return entries_.size(); }
 
@@ -58,14 +58,15 @@ class object_cache {
         }
     };
 
-    /// Of the requests of a container, those that are here; `complete`: that is all of them.
-    struct request_list {
+    /// Of what is linked to a container or content, that which is here; `complete`: that is all.
+    struct link_list {
         std::vector<uuid_text> known;
         bool complete = false;
     };
     /// Rows that were deleted last, which an answer may still show.
     static constexpr std::size_t most_gone = 100'000;
 
+    [[nodiscard]] static bool is_listed(const entry &of);
     void remove(place which);
     void index(const entry &of);
     void unindex(const entry &of);
@@ -74,7 +75,7 @@ class object_cache {
     std::list<entry> entries_; ///< the one used last comes first
     std::unordered_map<uuid_text, place> places_;
     std::unordered_map<row_key, uuid_text, row_hash> rows_;
-    std::unordered_map<uuid_text, request_list> requests_; ///< by container
+    std::unordered_map<uuid_text, link_list> linked_;
     std::unordered_set<row_key, row_hash> gone_;
     std::deque<row_key> gone_in_order_;
 };

@@ -18,11 +18,11 @@ struct object_facts {
     bool permission = false;       ///< links of the class "permission"
     bool active = false;           ///< users
     bool redirected = false;       ///< users that were merged into another
-    std::int64_t row_id = 0;       ///< the table's `id`: all that a DELETE tells
+    std::int64_t row_id = 0;       ///< the table's `id`, all that a DELETE tells; 0: it has none
     std::int64_t trash_at = never; ///< collections and groups; microseconds since 1970 UTC
     uuid_text owner;
-    /// container requests: the container; workflows: the collection; permission links: the head; tokens: the
-    /// user.
+    /// container requests: the container; collections: the content_key; workflows: the collection; permission
+    /// links: the head; tokens: the user.
     uuid_text linked;
     uuid_text tail; ///< permission links
 };

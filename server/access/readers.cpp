@@ -17,7 +17,7 @@ class look {
     void object(std::string_view uuid, bool roles_visible_to_all) {
         const auto what = class_of(uuid);
         if (what == object_class::none)
-            return;
+            return content(uuid);
         if (what == object_class::keep_service)
             return add(kind::everyone);
         if (what == object_class::container)
@@ -64,16 +64,28 @@ class look {
   private:
     /// The container's own owner plays no part, and include_trash none either.
     void container(std::string_view uuid) {
-        const auto *requests = objects_.requests_of(uuid);
+        const auto *requests = objects_.linked_to(uuid_text(uuid));
         if (requests == nullptr) {
             rule_.missing.emplace_back(uuid);
             return;
         }
-        for (const auto &request : *requests) {
+        for (const auto &request : std::vector(*requests)) {
             const auto *facts = find(request.view());
             if (facts != nullptr && facts->exists && !trashed(facts->owner))
                 granted(request.view(), uuid_text(facts->owner));
         }
+    }
+
+    void content(std::string_view key) {
+        if (content_hash(uuid_text(key)).empty())
+            return;
+        const auto *collections = objects_.linked_to(uuid_text(key));
+        if (collections == nullptr) {
+            rule_.missing.emplace_back(key);
+            return;
+        }
+        for (const auto &collection : std::vector(*collections))
+            object(collection.view(), false);
     }
 
     void workflow(std::string_view uuid, const object_facts &one) {

@@ -55,7 +55,8 @@ class reader_rules {
     explicit reader_rules(bool roles_visible_to_all)
         : roles_visible_to_all_(roles_visible_to_all) {}
 
-    /// `at_us`, microseconds since 1970 UTC, decides what is trashed by then.
+    /// Of a uuid, or of a content_key: who may read any collection with that content. `at_us`, microseconds
+    /// since 1970 UTC, decides what is trashed by then.
     [[nodiscard]] reader_rule readers_of(std::string_view uuid, object_cache &objects,
                                          const hidden_groups &hidden, std::int64_t at_us) const;
 
@@ -68,6 +69,11 @@ class reader_rules {
                                                           std::string_view object_uuid,
                                                           std::string_view object_owner_uuid) {
     return event_type == "delete" ? object_owner_uuid : object_uuid;
+}
+
+/// Its uuid, or the content_key of a portable data hash; empty for anything else.
+[[nodiscard]] inline uuid_text object_key(std::string_view text) {
+    return text.size() > uuid_text::full ? content_key(text) : uuid_text(text);
 }
 
 } // namespace walcast

@@ -25,7 +25,52 @@ constexpr std::array<known_class, 12> classes{{
     {"fngyi", "authorized_keys", object_class::authorized_key},
     {"bi6l4", "keep_services", object_class::keep_service},
 }};
+// A key for content: a mark, the MD5 in 16 bytes, the size as it is written.
+constexpr char content_mark = '\1';
+constexpr std::size_t md5_digits = 32;
+constexpr std::size_t most_size_digits = uuid_text::full - 1 - md5_digits / 2;
+
+int digit_of(char one) {
+    if (one >= '0' && one <= '9')
+        return one - '0';
+    if (one >= 'a' && one <= 'f')
+        return one - 'a' + 10;
+    return -1;
+}
 } // namespace
+
+uuid_text content_key(std::string_view hash) {
+    hash = hash.substr(0, hash.find('+', md5_digits + 1)); // without hints
+    if (hash.size() <= md5_digits + 1 || hash.size() > md5_digits + 1 + most_size_digits ||
+        hash[md5_digits] != '+')
+        return {};
+    std::string key(1, content_mark);
+    for (std::size_t at = 0; at < md5_digits; at += 2) {
+        const int high = digit_of(hash[at]), low = digit_of(hash[at + 1]);
+        if (high < 0 || low < 0)
+            return {};
+        key += static_cast<char>(high * 16 + low);
+    }
+    for (const char one : hash.substr(md5_digits + 1)) {
+        if (one < '0' || one > '9')
+            return {};
+        key += one;
+    }
+    return uuid_text(key);
+}
+
+std::string content_hash(const uuid_text &key) {
+    constexpr std::string_view digits = "0123456789abcdef";
+    const auto text = key.view();
+    if (text.size() <= 1 + md5_digits / 2 || text[0] != content_mark)
+        return {};
+    std::string made;
+    for (const char one : text.substr(1, md5_digits / 2)) {
+        made += digits[static_cast<unsigned char>(one) >> 4];
+        made += digits[static_cast<unsigned char>(one) & 15];
+    }
+    return made + "+" + std::string(text.substr(1 + md5_digits / 2));
+}
 
 object_class class_of(std::string_view uuid) {
     if (uuid.size() != uuid_text::full || uuid[5] != '-' || uuid[11] != '-')

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <string>
 #include <string_view>
 
 namespace walcast {
@@ -28,6 +29,11 @@ class uuid_text {
     std::array<char, full> text_;
     std::uint8_t size_ = 0;
 };
+
+/// A portable data hash, `<32 hexadecimal digits>+<size>` and maybe hints, as a key that is no uuid; empty if
+/// the text is something else. And back, without hints.
+[[nodiscard]] uuid_text content_key(std::string_view portable_data_hash);
+[[nodiscard]] std::string content_hash(const uuid_text &key);
 
 /// What a uuid is the uuid of: its eighth to twelfth character (facts: identifiers).
 enum class object_class : std::uint8_t {

@@ -16,12 +16,6 @@ constexpr std::size_t most_recent = 4'096;
 /// How old grants may get with a listener.
 constexpr std::int64_t poll_interval_us = 3'000'000;
 
-/// `d41d8cd98f00b204e9800998ecf8427e+0`, maybe with hints behind it.
-bool is_data_hash(std::string_view text) {
-    return text.size() > 33 && text[32] == '+' &&
-           text.substr(0, 32).find_first_not_of("0123456789abcdef") == std::string_view::npos;
-}
-
 } // namespace
 
 judge::judge(reader_rules rules, outside to)
@@ -72,15 +66,13 @@ void judge::run(std::int64_t now_us) {
     }
     ask_for_origins();
     tell_ready();
-    if (!in_transaction_)
-        decide_waiting(now_us);
+    decide_waiting(now_us);
 }
 
 void judge::begin(const item &next) {
     const auto &segment = *next.segment;
     if (!in_transaction_) {
         open_.clear();
-        hashes_.clear();
         weight_ = 0;
     }
     if (polls_ && next.begins_batch)
@@ -110,11 +102,8 @@ void judge::begin(const item &next) {
 }
 
 void judge::note_event(const event &what) {
-    const auto decides = object_that_decides(what.event_type, what.object_uuid, what.object_owner_uuid);
-    auto &one = open_.emplace_back();
-    one.object = uuid_text(decides);
-    if (is_data_hash(decides))
-        one.hash = decides;
+    open_.push_back(
+        object_key(object_that_decides(what.event_type, what.object_uuid, what.object_owner_uuid)));
     if (!polls_)
         return;
     const auto changed = class_of(what.object_uuid);
@@ -180,23 +169,6 @@ void judge::apply(const access_change &change) {
     }
 }
 
-reader_rule judge::rule_for(const pending_event &one, std::int64_t at_us) {
-    if (one.hash.empty())
-        return rules_.readers_of(one.object.view(), objects_, hidden_, at_us);
-    reader_rule sum;
-    const auto known = hashes_.find(one.hash);
-    if (known == hashes_.end()) {
-        sum.missing.emplace_back();
-        return sum;
-    }
-    for (const auto &collection : known->second) {
-        const auto rule = rules_.readers_of(collection.view(), objects_, hidden_, at_us);
-        sum.terms.insert(sum.terms.end(), rule.terms.begin(), rule.terms.end());
-        sum.missing.insert(sum.missing.end(), rule.missing.begin(), rule.missing.end());
-    }
-    return sum;
-}
-
 bool judge::finish() {
     if (open_.empty())
         return true;
@@ -208,20 +180,16 @@ bool judge::finish() {
     } else {
         if (!hidden_known_ || !grants_.complete())
             return false; // asked for by run()
-        std::vector<uuid_text> objects;
-        std::vector<std::string> hashes;
-        for (const auto &one : open_) {
-            const auto rule = rule_for(one, polls_ ? now_us_ : committed_at_);
-            for (const auto &missing : rule.missing)
-                if (missing.empty())
-                    hashes.push_back(one.hash);
-                else
-                    objects.push_back(missing);
-            if (objects.empty() && hashes.empty())
+        std::vector<uuid_text> missing;
+        for (const auto &object : open_) {
+            const auto rule =
+                rules_.readers_of(object.view(), objects_, hidden_, polls_ ? now_us_ : committed_at_);
+            missing.insert(missing.end(), rule.missing.begin(), rule.missing.end());
+            if (missing.empty())
                 made.push_back(grants_.audience_of(rule.terms));
         }
-        if (!objects.empty() || !hashes.empty()) {
-            ask_for_objects(std::move(objects), std::move(hashes));
+        if (!missing.empty()) {
+            ask_for_objects(std::move(missing));
             return false;
         }
     }
@@ -278,12 +246,11 @@ void judge::decide(question one, std::int64_t now_us) {
         for (const auto &object : one.objects)
             objects_.forget(object);
     waiting_.push_back(std::move(one));
-    if (!in_transaction_)
-        decide_waiting(now_us);
+    decide_waiting(now_us);
 }
 
 void judge::decide_waiting(std::int64_t now_us) {
-    if (!hidden_known_)
+    if (!hidden_known_ || in_transaction_ || unfinished_ || !queue_.empty())
         return;
     std::vector<question> still;
     std::vector<uuid_text> objects;
@@ -307,7 +274,7 @@ void judge::decide_waiting(std::int64_t now_us) {
     waiting_.insert(waiting_.end(), std::make_move_iterator(still.begin()),
                     std::make_move_iterator(still.end()));
     if (!objects.empty())
-        ask_for_objects(std::move(objects), {});
+        ask_for_objects(std::move(objects));
 }
 
 } // namespace walcast

@@ -70,7 +70,8 @@ class judge {
     [[nodiscard]] reader_id add_reader(const uuid_text &user);
     void remove_reader(reader_id one);
 
-    /// Whether a reader may read some objects *now*, for what it asks for from the past.
+    /// Whether a reader may read some objects *now*, for what it asks for from the past: at the first moment
+    /// when nothing waits to be judged.
     struct question {
         reader_id who;
         std::vector<uuid_text> objects;
@@ -85,7 +86,7 @@ class judge {
         std::uint64_t loads = 0;         ///< of users' rows
         std::uint64_t lookups = 0;       ///< of objects
         std::uint64_t retries = 0;       ///< answers that were too old
-        std::uint64_t guesses = 0;       ///< objects whose facts at the position could not be told: denied
+        std::uint64_t guesses = 0;       ///< objects whose facts at the position could not be told
         std::int64_t last_change_us = 0; ///< when the last change of permissions was applied
     };
     [[nodiscard]] const counts &counted() const { return counts_; }
@@ -96,10 +97,6 @@ class judge {
     struct item {
         transaction_ptr segment;
         bool begins_batch = false;
-    };
-    struct pending_event {
-        uuid_text object; ///< that decides
-        std::string hash; ///< instead, if it is a portable data hash
     };
     /// Changes that are kept for one question; with more, it is asked again.
     static constexpr std::size_t most_since = 200'000;
@@ -114,12 +111,11 @@ class judge {
     void note_event(const event &what);
     /// False if something is missing, which was asked for.
     [[nodiscard]] bool finish();
-    [[nodiscard]] reader_rule rule_for(const pending_event &one, std::int64_t at_us);
     void begin_anew();
     void apply(const access_change &change);
 
     void ask_for_origins();
-    void ask_for_objects(std::vector<uuid_text> objects, std::vector<std::string> hashes);
+    void ask_for_objects(std::vector<uuid_text> objects);
     /// Adds what transactions in the queue will ask for.
     void look_ahead(std::vector<uuid_text> &into);
     void ask(access_query query);
@@ -140,7 +136,6 @@ class judge {
     bool hidden_asked_ = false;
     access_change_reader changes_;
     event_reader events_;
-    std::unordered_map<std::string, std::vector<uuid_text>> hashes_; ///< for the events that are judged now
 
     std::deque<item> queue_;
     std::size_t queued_bytes_ = 0;
@@ -151,7 +146,7 @@ class judge {
     std::int64_t now_us_ = 0;
 
     // The transaction that is being judged
-    std::vector<pending_event> open_;
+    std::vector<uuid_text> open_; ///< the objects that decide about its events
     std::int64_t committed_at_ = 0;
     bool in_transaction_ = false; ///< its last segment has not come
     bool unfinished_ = false;     ///< it has, and its events have not been judged

@@ -32,28 +32,20 @@ void judge::ask_for_origins() {
     }
 }
 
-void judge::ask_for_objects(std::vector<uuid_text> objects, std::vector<std::string> hashes) {
+void judge::ask_for_objects(std::vector<uuid_text> objects) {
     look_ahead(objects);
     std::unordered_set<uuid_text> under_way;
-    std::unordered_set<std::string> hashes_under_way;
-    for (const auto &[number, of] : asked_) {
+    for (const auto &[number, of] : asked_)
         under_way.insert(of.query.objects.begin(), of.query.objects.end());
-        hashes_under_way.insert(of.query.hashes.begin(), of.query.hashes.end());
-    }
-    for (const auto &one : again_) {
+    for (const auto &one : again_)
         under_way.insert(one.objects.begin(), one.objects.end());
-        hashes_under_way.insert(one.hashes.begin(), one.hashes.end());
-    }
     access_query query;
     for (const auto &one : objects)
         if (query.objects.size() < most_objects_asked && under_way.insert(one).second)
             query.objects.push_back(one);
-    for (auto &one : hashes)
-        if (query.hashes.size() < most_objects_asked && hashes_under_way.insert(one).second)
-            query.hashes.push_back(std::move(one));
-    if (query.objects.empty() && query.hashes.empty())
+    if (query.objects.empty())
         return;
-    counts_.lookups += query.objects.size() + query.hashes.size();
+    counts_.lookups += query.objects.size();
     ask(std::move(query));
 }
 
@@ -69,8 +61,8 @@ void judge::look_ahead(std::vector<uuid_text> &into) {
             if (events_.read(*next.segment, change, what) != event_problem::none)
                 continue;
             const auto decides =
-                object_that_decides(what.event_type, what.object_uuid, what.object_owner_uuid);
-            const auto rule = rules_.readers_of(decides, objects_, hidden_, 0);
+                object_key(object_that_decides(what.event_type, what.object_uuid, what.object_owner_uuid));
+            const auto rule = rules_.readers_of(decides.view(), objects_, hidden_, 0);
             into.insert(into.end(), rule.missing.begin(), rule.missing.end());
         }
     }
@@ -205,8 +197,9 @@ void judge::take_objects(const access_answer &given, const outstanding &of, cons
             facts = before;
             break;
         case past_facts::answer::unknown:
-            // The change is in the queue, and what was before it is nowhere: nobody but administrators.
-            facts = {};
+            // A change without a row of `logs` is in the queue, and what was before it is nowhere. Nearly
+            // always it is a priority, or what keep-balance has found: so it is taken for what the answer
+            // shows.
             ++counts_.guesses;
             break;
         }
@@ -214,17 +207,12 @@ void judge::take_objects(const access_answer &given, const outstanding &of, cons
     };
     for (const auto &uuid : of.query.objects)
         put(uuid);
-    for (const auto &[container, requests] : given.requests) {
-        for (const auto &uuid : requests)
+    for (const auto &[key, all] : given.linked) {
+        for (const auto &uuid : all)
             put(uuid);
-        for (const auto &uuid : past.requests_of(container))
+        for (const auto &uuid : past.linked_to(key))
             put(uuid);
-        objects_.complete_requests(container);
-    }
-    for (const auto &[hash, collections] : given.hashes) {
-        for (const auto &uuid : collections)
-            put(uuid);
-        hashes_[hash] = collections;
+        objects_.complete(key);
     }
 }
 

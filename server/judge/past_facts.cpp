@@ -49,6 +49,7 @@ std::optional<object_facts> old_facts(std::string_view event_type, object_class 
     switch (what) {
     case object_class::collection:
         made.current = text_of(old, "current_version_uuid") == uuid;
+        made.linked = content_key(text_of(old, "portable_data_hash"));
         break;
     case object_class::group:
         made.role = text_of(old, "group_class") == "role";
@@ -108,11 +109,10 @@ past_facts::answer past_facts::find(const uuid_text &uuid, object_facts &into) c
     return answer::known;
 }
 
-std::vector<uuid_text> past_facts::requests_of(const uuid_text &container) const {
+std::vector<uuid_text> past_facts::linked_to(const uuid_text &what) const {
     std::vector<uuid_text> found;
     for (const auto &[uuid, facts] : before_)
-        if (facts && facts->exists && facts->linked == container &&
-            class_of(uuid.view()) == object_class::container_request)
+        if (facts && facts->exists && facts->linked == what)
             found.push_back(uuid);
     return found;
 }

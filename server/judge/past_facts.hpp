@@ -25,8 +25,8 @@ class past_facts {
     enum class answer : std::uint8_t { untouched, known, unknown };
     /// `known`: `into` is set.
     [[nodiscard]] answer find(const uuid_text &uuid, object_facts &into) const;
-    /// Requests that had this container, and were given another one, or deleted, since.
-    [[nodiscard]] std::vector<uuid_text> requests_of(const uuid_text &container) const;
+    /// Requests that had this container, or collections that had this content, and have it no more.
+    [[nodiscard]] std::vector<uuid_text> linked_to(const uuid_text &what) const;
 
   private:
     std::unordered_map<uuid_text, std::optional<object_facts>> before_; ///< nothing: it cannot be told

@@ -13,7 +13,7 @@ access_probe::access_probe(prometheus::Registry &into)
     , retries_(counter(into, "walcast_access_retries_total",
                        "Answers that did not show what the stream had already told."))
     , guesses_(counter(into, "walcast_access_unknown_total",
-                       "Objects hidden because what they were at an event's commit cannot be told."))
+                       "Objects of which it cannot be told what they were at an event's commit."))
     , changed_(gauge(into, "walcast_access_last_change_timestamp_seconds",
                      "When the last change of permissions that was applied had been committed."))
     , users_(gauge(into, "walcast_access_users", "Connected users whose grants are followed."))

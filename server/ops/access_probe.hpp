@@ -22,7 +22,7 @@ class access_probe {
     void looked_up(std::uint64_t count) { lookups_.Increment(static_cast<double>(count)); }
     /// Answers that were older than the stream.
     void asked_again(std::uint64_t count) { retries_.Increment(static_cast<double>(count)); }
-    /// Objects whose facts at the position nobody knows any more.
+    /// Objects whose facts at the position nobody knows any more: taken for what they are a little later.
     void guessed(std::uint64_t count) { guesses_.Increment(static_cast<double>(count)); }
     /// When the last change of permissions was committed, in seconds since 1970.
     void changed(double at) { changed_.Set(at); }

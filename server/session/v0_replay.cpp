@@ -86,8 +86,8 @@ void v0_session::decide_scanned(log_rows read) {
         for (const auto &row : read.rows)
             if (const auto what = hub_.event_of(*row); what && replays_.front().of->filter->matches(*what))
                 events.emplace_back(what->id,
-                                    uuid_text(object_that_decides(what->event_type, what->object_uuid,
-                                                                  what->object_owner_uuid)));
+                                    object_key(object_that_decides(what->event_type, what->object_uuid,
+                                                                   what->object_owner_uuid)));
     const auto then = [this, read = std::move(read)] {
         if (!replays_.empty())
             send_scanned(replays_.front(), read);

@@ -416,7 +416,7 @@ class simulation {
                 all.emplace_back(which_request);
                 given.objects.emplace_back(uuid_text(which_request), facts_of(which_request, of));
             }
-            given.requests.emplace_back(one, std::move(all));
+            given.linked.emplace_back(one, std::move(all));
         }
         if (query.hidden) {
             for (const auto &[group_uuid, is_past] : at.trashed)
