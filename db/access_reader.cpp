@@ -57,8 +57,12 @@ void read_origins(snapshot_transaction &in, const std::vector<uuid_text> &users,
     for (const auto &user : users)
         found[user].user = user;
     const auto wanted = text_array(in, views(users));
-    for (const auto &row : in.exec("SELECT uuid, is_active FROM users WHERE uuid = ANY (" + wanted + ")"))
-        found[uuid_of(row[0])].active = flag_of(row[1]);
+    for (const auto &row :
+         in.exec("SELECT uuid, is_active, id FROM users WHERE uuid = ANY (" + wanted + ")")) {
+        auto &user = found[uuid_of(row[0])];
+        user.active = flag_of(row[1]);
+        user.user_id = row[2].as<std::int64_t>();
+    }
     for (const auto &row :
          in.exec("SELECT user_uuid, target_uuid, perm_level, traverse_owned"
                  " FROM materialized_permissions WHERE perm_level >= 1 AND user_uuid = ANY (" +
@@ -102,8 +106,7 @@ const char *facts_query(object_class what) {
         return "SELECT id, uuid, owner_uuid, NULL, link_class = 'permission', head_uuid, tail_uuid FROM "
                "links";
     case object_class::token:
-        return "SELECT id, uuid, NULL, NULL, (SELECT u.uuid FROM users AS u WHERE u.id = a.user_id)"
-               " FROM api_client_authorizations AS a";
+        return "SELECT id, uuid, NULL, NULL, user_id FROM api_client_authorizations";
     case object_class::virtual_machine:
         return "SELECT id, uuid, owner_uuid, NULL FROM virtual_machines";
     case object_class::credential:
@@ -131,8 +134,10 @@ object_facts facts_of(object_class what, const pqxx::row &row) {
         break;
     case object_class::container_request:
     case object_class::workflow:
-    case object_class::token:
         made.linked = uuid_of(row[4]);
+        break;
+    case object_class::token:
+        made.user_id = row[4].as<std::int64_t>();
         break;
     case object_class::user:
         made.active = flag_of(row[4]);

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# measure speed: ingest, fanout
+# measure speed: ingest, fanout, grants
 #
 # usage: ./dev bench NAME... [OPTION...]
 #
 #   ingest   the slot source against pg_recvlogical on the same WAL   -> build/bench/ingest.json
 #   fanout   the relay's CPU time for each event that it delivers     -> build/bench/fanout.json
-#   all      both
+#   grants   the same for users who are no administrators  -> build/bench/grants.json
+#   all      all of them
 #
 # OPTION... and more: tests/bench/run.sh --help; how to read the results: tests/bench/README.md. Each benchmark has a
 # PostgreSQL and a relay of its own; let nothing else run meanwhile.
@@ -14,13 +15,13 @@ source "$(dirname -- "$0")/lib.sh"
 names=()
 while (($# > 0)) && [[ $1 != -* ]]; do
     case $1 in
-        all) names+=(ingest fanout) ;;
-        ingest | fanout) names+=("$1") ;;
+        all) names+=(ingest fanout grants) ;;
+        ingest | fanout | grants) names+=("$1") ;;
         *) bad_usage "there is no benchmark $1" ;;
     esac
     shift
 done
-((${#names[@]} > 0)) || bad_usage "name a benchmark: ingest, fanout or all"
+((${#names[@]} > 0)) || bad_usage "name a benchmark: ingest, fanout, grants or all"
 install_packages build
 configure build
 compile build

@@ -28,6 +28,8 @@ namespace walcast {
 /// Audiences are handed to the sink under the lock, and so in the order of the stream.
 class access_service {
   public:
+    /// How old permissions may be with a listener, in seconds: the judge's interval, a tick, and the query.
+    static constexpr unsigned listener_age_s = 5;
     /// Gets the audiences of the next events; must not call back.
     using verdict_sink = std::function<void(std::vector<audience_ptr>)>;
 

@@ -342,6 +342,8 @@ std::string relay::status() {
     number("shards", shards_.size());
     number("backlog_bytes", backlog());
     text("coverage_problem", coverage_.problem());
+    // Without a slot nothing tells when permissions change.
+    number("permissions_age_s", source.kind == "listener" ? access_service::listener_age_s : 0);
     writer.Key("source");
     writer.StartObject();
     text("kind", source.kind);

@@ -25,7 +25,7 @@ constexpr std::array<object_table, 11> object_tables{{
     {"workflows", object_class::workflow, {"collection_uuid"}},
     {"users", object_class::user, {"is_active", "redirect_to_user_uuid"}},
     {"links", object_class::link, {"link_class", "head_uuid", "tail_uuid"}},
-    {"api_client_authorizations", object_class::token, {}},
+    {"api_client_authorizations", object_class::token, {"user_id"}},
     {"virtual_machines", object_class::virtual_machine, {}},
     {"credentials", object_class::credential, {}},
     {"authorized_keys", object_class::authorized_key, {}},
@@ -86,6 +86,9 @@ object_facts facts_of(object_class what, const reading &from, int id, int owner,
             made.linked = from.uuid(second);
             made.tail = from.uuid(third);
         }
+        break;
+    case object_class::token:
+        made.user_id = from.number(first).value_or(0);
         break;
     default:
         break;
@@ -199,8 +202,7 @@ void access_change_reader::read_object(const transaction &of, const change &in, 
     const auto uuid = from.uuid(at.uuid);
     if (uuid.empty())
         return;
-    // A token's row has the number of its user, not the uuid.
-    if (at.objects == object_class::token || at.owner < 0) {
+    if (at.owner < 0 && at.objects != object_class::token) {
         into.emplace_back(object_unknown{at.objects, uuid});
         return;
     }

@@ -106,6 +106,7 @@ void grants::install(const grant_rows &read, std::uint64_t query, std::span<cons
     auto &one = found->second;
     one.asked = 0;
     one.loaded = true;
+    one.user_id = read.user_id;
     one.rows.clear();
     one.rows.reserve(read.targets.size());
     one.users.clear();
@@ -232,6 +233,8 @@ bool grants::meets(const reader &one, const reader_term &term, const uuid_key &k
         return one.self->active;
     case kind::user:
         return one.user == term.uuid;
+    case kind::user_number:
+        return term.number != 0 && one.self->user_id == term.number;
     case kind::reaches:
         return reaches(one, key, term.level, false);
     case kind::owns:

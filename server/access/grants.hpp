@@ -20,6 +20,7 @@ namespace walcast {
 /// The rows of materialized_permissions of one user, as read from the table.
 struct grant_rows {
     uuid_text user;
+    std::int64_t user_id = 0;
     bool active = false;
     std::vector<std::pair<std::string, grant>> targets;
 };
@@ -85,6 +86,7 @@ class grants {
     };
     struct origin {
         uuid_text user;
+        std::int64_t user_id = 0;
         grant_set rows;
         std::vector<managed> users; ///< its targets that are users and whose belongings it covers
         std::size_t others = 0;     ///< its targets that are neither groups nor users

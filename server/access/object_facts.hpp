@@ -20,9 +20,10 @@ struct object_facts {
     bool redirected = false;       ///< users that were merged into another
     std::int64_t row_id = 0;       ///< the table's `id`, all that a DELETE tells; 0: it has none
     std::int64_t trash_at = never; ///< collections and groups; microseconds since 1970 UTC
+    std::int64_t user_id = 0;      ///< tokens: `id` of the user
     uuid_text owner;
     /// container requests: the container; collections: the content_key; workflows: the collection; permission
-    /// links: the head; tokens: the user.
+    /// links: the head.
     uuid_text linked;
     uuid_text tail; ///< permission links
 };

@@ -51,7 +51,8 @@ class look {
                 return permission(one);
             break;
         case object_class::token:
-            return add(kind::user, one.linked.view());
+            rule_.terms.push_back({.what = kind::user_number, .uuid = {}, .number = one.user_id});
+            return;
         default:
             break;
         }
@@ -130,7 +131,7 @@ class look {
 
     void add(kind what, std::string_view uuid = {}, std::uint8_t level = 1) {
         if (what == kind::everyone || what == kind::active_users || !uuid.empty())
-            rule_.terms.push_back({what, level, uuid_text(uuid)});
+            rule_.terms.push_back({.what = what, .level = level, .uuid = uuid_text(uuid)});
     }
 
     const object_facts *find(std::string_view uuid) {

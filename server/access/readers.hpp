@@ -30,12 +30,14 @@ struct reader_term {
         everyone,
         active_users, ///< a role group that is visible to all
         user,         ///< the one with this uuid
+        user_number,  ///< the one whose row has this `id`
         reaches,      ///< who has a grant on this uuid
         owns,         ///< who has one that covers what this uuid owns
     };
     kind what;
     std::uint8_t level = 1;
     uuid_text uuid;
+    std::int64_t number = 0;
 };
 
 /// Who may read an object: whoever meets one of the terms. Unless something is not known; then what.

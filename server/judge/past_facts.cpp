@@ -72,7 +72,9 @@ std::optional<object_facts> old_facts(std::string_view event_type, object_class 
         }
         break;
     case object_class::token:
-        return std::nullopt; // the user's number alone
+        if (const auto user = old.FindMember("user_id"); user != old.MemberEnd() && user->value.IsInt64())
+            made.user_id = user->value.GetInt64();
+        break;
     default:
         break;
     }

@@ -118,7 +118,7 @@ void v0_session::subscribe(event_filter filter, std::optional<log_id> last_log_i
     auto &added = subscriptions_.emplace_back();
     added.owner = this;
     added.filter = std::make_shared<const event_filter>(std::move(filter));
-    added.since = hub_.journal().end();
+    added.since = frontier();
     added.floating = !hub_.ready();
     if (index_)
         index_->insert(added);
@@ -152,7 +152,8 @@ void v0_session::unsubscribe(std::string_view canonical) {
 }
 
 void v0_session::offer(const subscription &matched, std::uint64_t number, const event &what) {
-    if (!live_ || matched.since > number || offered_ > number)
+    // What was in the journal and not judged when the subscription was made may be owed to its replay.
+    if (!live_ || offered_ > number || !matched.covers(number, what.id))
         return;
     const auto allowed = judge(number, what, false);
     if (allowed == permission::unknown)

@@ -14,8 +14,10 @@
 #include <algorithm>
 #include <chrono>
 #include <exception>
+#include <fstream>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -27,6 +29,7 @@ using std::chrono::milliseconds;
 struct options {
     ws_options server;
     std::string token;
+    std::string tokens_file;
     std::string connection;
     pid_t server_pid = 0;
     std::size_t sessions = 1000;
@@ -38,6 +41,7 @@ struct options {
 };
 
 struct variant_result {
+    std::string who;
     int burst = 0;
     std::uint64_t deliveries = 0;
     double seconds = 0;
@@ -69,7 +73,8 @@ void wait_for_events(ws_client_pool &pool, const round_writer &writer, std::uint
     }
 }
 
-variant_result run(const options &chosen, int burst) {
+/// The sessions are of whoever the targets say.
+variant_result run(const options &chosen, const std::string &who, int burst) {
     const proc_sample empty = sample_process(chosen.server_pid);
     ws_client_pool pool(chosen.server);
     order_check check(chosen.sessions);
@@ -99,7 +104,7 @@ variant_result run(const options &chosen, int burst) {
     for (const auto end = std::chrono::steady_clock::now() + 1s; std::chrono::steady_clock::now() < end;)
         pool.poll(50ms);
 
-    variant_result made{.burst = burst};
+    variant_result made{.who = who, .burst = burst};
     round_writer writer(chosen.connection);
     const auto one_round = [&](std::uint64_t wanted) {
         writer.go(burst);
@@ -149,6 +154,7 @@ std::string line_of(const options &chosen, const variant_result &result) {
     json_line line;
     line.add("bench", "fanout")
         .add("at", now_text())
+        .add("who", result.who)
         .add("sessions", chosen.sessions)
         .add("burst", result.burst);
     line.add("rounds", chosen.rounds).add("deliveries", result.deliveries).add("seconds", result.seconds);
@@ -167,7 +173,7 @@ std::string line_of(const options &chosen, const variant_result &result) {
 
 std::vector<std::string> row_of(const variant_result &result) {
     const auto ms = [](std::uint64_t ns) { return fmt::format("{:.2f}", static_cast<double>(ns) / 1e6); };
-    return {fmt::format("{} a commit", result.burst),
+    return {fmt::format("{}, {} a commit", result.who, result.burst),
             fmt::format("{}", result.deliveries),
             fmt::format("{:.2f}", result.cpu_us),
             fmt::format("{:.2f}+{:.2f}", result.user_us, result.system_us),
@@ -187,6 +193,8 @@ void add_options(CLI::App &app, options &chosen) {
     app.add_option("--token", chosen.token, "an administrator's token")
         ->required()
         ->envname("WALCAST_BENCH_TOKEN");
+    app.add_option("--tokens", chosen.tokens_file,
+                   "file with tokens of users, one a line: their sessions are measured, too");
     app.add_option("--pg", chosen.connection, "libpq connection string of a role that may write `logs`")
         ->required();
     app.add_option("--server-pid", chosen.server_pid, "process whose CPU time is measured")->required();
@@ -210,22 +218,42 @@ int main(int argc, char **argv) {
     options chosen;
     add_options(app, chosen);
     CLI11_PARSE(app, argc, argv);
-    chosen.server.target = "/websocket?api_token=" + chosen.token;
+    const auto target = [](const std::string &token) { return "/websocket?api_token=" + token; };
+    chosen.server.target = target(chosen.token);
     try {
+        std::vector<std::pair<std::string, std::vector<std::string>>> crowds{{"administrator", {}}};
+        if (!chosen.tokens_file.empty()) {
+            crowds.emplace_back("users", std::vector<std::string>());
+            std::ifstream file(chosen.tokens_file);
+            for (std::string line; std::getline(file, line);)
+                crowds.back().second.push_back(target(line));
+            if (crowds.back().second.empty())
+                throw std::runtime_error("no tokens in " + chosen.tokens_file);
+        }
         json_lines file(chosen.output);
         table shown({"variant", "deliveries", "CPU us", "user+system", "bytes", "p50 ms", "p99 ms",
                      "p99.9 ms", "commit ms", "KB/session", "wrong"});
         std::uint64_t wrong = 0;
+        std::string ratios;
         for (const int burst : chosen.bursts) {
-            const variant_result result = run(chosen, burst);
-            file.write(line_of(chosen, result));
-            shown.add(row_of(result));
-            wrong += result.wrong;
+            double first = 0;
+            for (const auto &[who, targets] : crowds) {
+                chosen.server.targets = targets;
+                const variant_result result = run(chosen, who, burst);
+                file.write(line_of(chosen, result));
+                shown.add(row_of(result));
+                wrong += result.wrong;
+                if (first == 0)
+                    first = result.cpu_us;
+                else
+                    ratios += fmt::format("{} to administrator, {} a commit: {:.2f} x\n", who, burst,
+                                          result.cpu_us / first);
+            }
         }
         fmt::print("{} sessions, {} commits; CPU us is the server's, for each delivery\n\n", chosen.sessions,
                    chosen.rounds);
         shown.print();
-        fmt::print("\nJSON lines: {}\n", chosen.output);
+        fmt::print("\n{}JSON lines: {}\n", ratios, chosen.output);
         return wrong == 0 ? 0 : 1;
     } catch (const std::exception &error) {
         fmt::print(stderr, "bench_fanout: {}\n", error.what());

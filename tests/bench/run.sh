@@ -9,8 +9,10 @@ usage: tests/bench/run.sh VERB [OPTION...] [-- ARG...]
 
   fanout   CPU time of the relay for each event delivered to each of 1,000 v0 sessions, and the delay;
            one event a commit, and 16                                       -> build/bench/fanout.json
+  grants   the same for 1,000 users who are no administrators, beside administrators; each may read the
+           containers, and has 1,000 targets                                -> build/bench/grants.json
   ingest   rate of the slot source against pg_recvlogical on the same WAL   -> build/bench/ingest.json
-  all      both
+  all      all of them
 
   --quick           a tenth of the work: to see that it runs, not to quote
   --source SOURCE   fanout: slot (default) or listener
@@ -44,8 +46,8 @@ pin=yes
 main() {
     local verb=${1:-} verbs
     case $verb in
-        fanout | ingest) verbs=("$verb") ;;
-        all) verbs=(fanout ingest) ;;
+        fanout | grants | ingest) verbs=("$verb") ;;
+        all) verbs=(fanout grants ingest) ;;
         -h | --help) usage && exit 0 ;;
         *) usage >&2 && exit 2 ;;
     esac
@@ -68,7 +70,7 @@ main() {
     (($(nproc) >= 2)) && command -v taskset >/dev/null || pin=no
     for verb in "${verbs[@]}"; do
         require "$relay"
-        require "$build/tests/bench/bench_$verb"
+        require "$build/tests/bench/bench_${verb/grants/fanout}"
     done
 
     ulimit -n "$(ulimit -Hn)"
@@ -91,7 +93,7 @@ require() {
 clean_up() {
     stop_relay
     "$root/tests/support/pg.sh" remove "$pg_dir" || true
-    rm -f -- "$place/config.yml"
+    rm -f -- "$place/config.yml" "$place/tokens"
 }
 
 # The first port from $1 on that nobody listens on.
@@ -194,6 +196,44 @@ run_fanout() {
     start_relay
     (pinned 1 "$build/tests/bench/bench_fanout" --port "$relay_port" --pg "$connection" --server-pid "$relay_pid" \
         --output "$place/fanout.json" "${size[@]}" "$@")
+    stop_relay
+}
+
+# A thousand users, who may all read the thousand containers that the events are about, through requests in projects that
+# are shared with them, and who have hundreds of other targets, most of them their own.
+make_users() {
+    psql_do "$database" <<'EOF'
+insert into users (uuid, owner_uuid, created_at, updated_at, is_active)
+select 'zzzzz-tpzed-' || lpad(n::text, 15, '0'), 'zzzzz-tpzed-000000000000000', now(), now(), true
+from generate_series(1, 1000) n;
+insert into api_client_authorizations (uuid, api_token, user_id, api_client_id, scopes, created_at, updated_at)
+select 'zzzzz-gj3su-' || lpad(n::text, 15, '0'), md5('bench' || n), u.id, 0, '["all"]', now(), now()
+from generate_series(1, 1000) n join users u on u.uuid = 'zzzzz-tpzed-' || lpad(n::text, 15, '0');
+insert into container_requests (uuid, owner_uuid, container_uuid, name, state, created_at, updated_at)
+select 'zzzzz-xvhdp-' || lpad(n::text, 15, '0'), 'zzzzz-j7d0g-' || lpad((n % 100)::text, 15, '0'),
+    'zzzzz-dz642-' || lpad(n::text, 15, '0'), 'request', 'Committed', now(), now()
+from generate_series(0, 999) n;
+insert into materialized_permissions
+select 'zzzzz-tpzed-' || lpad(n::text, 15, '0'), 'zzzzz-tpzed-' || lpad(n::text, 15, '0'), 3, true
+from generate_series(1, 1000) n;
+insert into materialized_permissions
+select 'zzzzz-tpzed-' || lpad(n::text, 15, '0'),
+    'zzzzz-j7d0g-' || lpad((case when t < 100 then t else n * 1000 + t end)::text, 15, '0'), 1, true
+from generate_series(1, 1000) n, generate_series(0, 998) t;
+analyze;
+EOF
+    (umask 077 && for ((n = 1; n <= 1000; ++n)); do
+        printf 'v2/zzzzz-gj3su-%015d/%s\n' "$n" "$(printf 'bench%d' "$n" | md5sum | cut -d ' ' -f 1)"
+    done >"$place/tokens")
+}
+
+run_grants() {
+    local size=()
+    [[ $quick == yes ]] && size=(--rounds 30 --warm-up 5)
+    make_users
+    start_relay
+    (pinned 1 "$build/tests/bench/bench_fanout" --port "$relay_port" --pg "$connection" --server-pid "$relay_pid" \
+        --tokens "$place/tokens" --output "$place/grants.json" "${size[@]}" "$@")
     stop_relay
 }
 

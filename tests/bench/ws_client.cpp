@@ -104,7 +104,9 @@ void ws_client_pool::connected(std::size_t index) {
     listen_for_write(index, false);
     write(index, fmt::format("GET {} HTTP/1.1\r\nHost: {}:{}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                              "Sec-WebSocket-Key: {}\r\nSec-WebSocket-Version: 13\r\n\r\n",
-                             options_.target, options_.host, options_.port, nonce));
+                             options_.targets.empty() ? options_.target
+                                                      : options_.targets[index % options_.targets.size()],
+                             options_.host, options_.port, nonce));
 }
 
 void ws_client_pool::send(std::size_t index, std::string_view text) {

@@ -17,6 +17,7 @@ struct ws_options {
     std::string host = "127.0.0.1";
     std::uint16_t port = 0;
     std::string target = "/websocket"; ///< path and query; holds the token, so never printed
+    std::vector<std::string> targets;  ///< instead, if there are any: one session after the other
     std::size_t reply_bytes = 48;      ///< a shorter text is a reply or an idle `{}`, not an event
     std::size_t max_message = std::size_t{16} << 20; ///< a larger message is an error
     std::size_t max_unsent = std::size_t{64} << 10;  ///< per session; more is an error

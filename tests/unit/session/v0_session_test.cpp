@@ -341,3 +341,113 @@ TEST_CASE("a session that ends while an answer is under way is not called") {
     at.commit(1);
     CHECK(one.out->ids() == ids{ok});
 }
+
+// Users who are no administrators
+
+namespace {
+/// A user with sessions, and events that it may read or not.
+struct readers {
+    site at;
+    readers() {
+        at.ready();
+        principal user;
+        user.user_uuid = "zzzzz-tpzed-000000000000007";
+        user.scopes = {"all"};
+        at.database.who = user;
+    }
+    site::joined join(const char *request = R"({"method":"subscribe"})") {
+        auto one = at.join();
+        one.settle(at);
+        one.session->receive(request);
+        one.settle(at);
+        return one;
+    }
+    void commit(std::int64_t id, bool readable) {
+        at.readers = {audience_of(readable)};
+        at.commit(id);
+    }
+    static audience_ptr audience_of(bool readable) {
+        return std::make_shared<const audience>(audience{
+            .everyone = false, .readers = readable ? std::vector{reader_id{7}} : std::vector<reader_id>()});
+    }
+    void judge(std::vector<bool> readable) {
+        std::vector<audience_ptr> made;
+        for (const bool one : readable)
+            made.push_back(audience_of(one));
+        at.hub.judged(made, 1);
+    }
+};
+} // namespace
+
+TEST_CASE("a user gets what it is in the audience of") {
+    readers users;
+    auto one = users.join();
+    for (const auto id : {1, 2, 3, 4})
+        users.commit(id, id % 2 == 0);
+    one.settle(users.at);
+    CHECK(one.out->ids() == ids{ok, 2, 4});
+    CHECK(users.at.database.decisions == 0);
+}
+
+TEST_CASE("nothing is read from a client before it is known what it may read") {
+    readers users;
+    auto one = users.at.join();
+    CHECK_FALSE(one.session->wants_input());
+    one.settle(users.at);
+    CHECK(one.session->wants_input());
+}
+
+TEST_CASE("a user waits for the judge, an administrator does not") {
+    readers users;
+    auto one = users.join();
+    users.at.database.who = table::administrator();
+    auto other = users.join();
+    users.at.commit(1); // nobody has judged it
+    users.at.commit(2);
+    CHECK(one.out->ids() == ids{ok});
+    CHECK(other.out->ids() == ids{ok, 1, 2});
+    users.judge({true});
+    CHECK(one.out->ids() == ids{ok, 1});
+    users.judge({true});
+    users.commit(3, true);
+    CHECK(one.out->ids() == ids{ok, 1, 2, 3});
+    CHECK(other.out->ids() == ids{ok, 1, 2, 3});
+}
+
+TEST_CASE("what a replay is owed and has not been judged comes when it has") {
+    readers users;
+    users.commit(1, true);
+    users.at.commit(2); // in the journal, with the judge still at work
+    auto one = users.join(R"({"method":"subscribe","last_log_id":1})");
+    CHECK(one.out->ids() == ids{ok});
+    users.judge({true});
+    one.settle(users.at);
+    CHECK(one.out->ids() == ids{ok, 2});
+}
+
+TEST_CASE("what is asked for from the past is decided by what may be read now") {
+    for (const bool readable : {true, false}) {
+        readers users;
+        for (const auto id : {1, 2, 3})
+            users.commit(id, !readable); // then it was otherwise
+        users.at.database.readable = readable;
+        auto one = users.join(R"({"method":"subscribe","last_log_id":1})");
+        CHECK(one.out->ids() == (readable ? ids{ok, 2, 3} : ids{ok}));
+        CHECK(users.at.database.decisions == 1);
+        users.commit(4, true);
+        CHECK(one.out->ids().back() == 4);
+    }
+}
+
+TEST_CASE("a user that is behind gets what it might read at the commit") {
+    readers users;
+    auto one = users.join();
+    one.out->reading = false;
+    for (std::int64_t id = 1; id <= 40; ++id)
+        users.commit(id, id <= 30);
+    users.at.database.readable = false;
+    one.out->reading = true;
+    one.settle(users.at);
+    CHECK(one.out->ids().size() == 31);
+    CHECK(one.out->ids().back() == 30);
+}
