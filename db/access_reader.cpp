@@ -71,7 +71,7 @@ void read_origins(snapshot_transaction &in, const std::vector<uuid_text> &users,
             continue;
         const auto level = row[2].as<int>();
         found[uuid_of(row[0])].targets.emplace_back(
-            row[1].c_str(), grant{static_cast<std::uint8_t>(level > 3 ? 3 : level), flag_of(row[3])});
+            uuid_of(row[1]), grant{static_cast<std::uint8_t>(level > 3 ? 3 : level), flag_of(row[3])});
     }
     for (auto &[user, rows] : found)
         into.origins.push_back(std::move(rows));

@@ -112,7 +112,7 @@ void grants::install(const grant_rows &read, std::uint64_t query, std::span<cons
     one.users.clear();
     others_ -= std::exchange(one.others, 0);
     for (const auto &[target, granted] : read.targets)
-        put(one, uuid_text(target), granted);
+        put(one, target, granted);
     for (const auto &change : std::exchange(one.since, {}))
         put(one, change.target, change.after);
     for (auto at = to_come.rbegin(); at != to_come.rend(); ++at)

@@ -22,7 +22,7 @@ struct grant_rows {
     uuid_text user;
     std::int64_t user_id = 0;
     bool active = false;
-    std::vector<std::pair<std::string, grant>> targets;
+    std::vector<std::pair<uuid_text, grant>> targets;
 };
 
 /// What each connected user may read: the rows of materialized_permissions of those users, and of the users

@@ -48,27 +48,37 @@ std::uint64_t uuid_key::hash() const {
     return mix((words[0] | (std::uint64_t{words[1]} << 32)) ^ mix(words[2]));
 }
 
+std::uint32_t uuid_keys::number_of(std::string_view prefix) const {
+    if (last_ != 0 && prefixes_[last_ - 1] == prefix)
+        return last_;
+    const auto found = numbers_.find(std::string(prefix));
+    if (found == numbers_.end())
+        return 0;
+    return last_ = found->second;
+}
+
 uuid_key uuid_keys::find(std::string_view uuid) const {
     wide suffix = 0;
     if (!parse(uuid, suffix))
         return {};
-    const auto found = numbers_.find(std::string(uuid.substr(0, prefix_size)));
-    return found == numbers_.end() ? uuid_key() : join(found->second, suffix);
+    const auto number = number_of(uuid.substr(0, prefix_size));
+    return number == 0 ? uuid_key() : join(number, suffix);
 }
 
 uuid_key uuid_keys::make(std::string_view uuid) {
     wide suffix = 0;
     if (!parse(uuid, suffix))
         return {};
-    const std::string prefix(uuid.substr(0, prefix_size));
-    auto found = numbers_.find(prefix);
-    if (found == numbers_.end()) {
+    const auto prefix = uuid.substr(0, prefix_size);
+    auto number = number_of(prefix);
+    if (number == 0) {
         if (prefixes_.size() == most_prefixes)
             return {};
-        prefixes_.push_back(prefix);
-        found = numbers_.emplace(prefix, static_cast<std::uint32_t>(prefixes_.size())).first;
+        prefixes_.emplace_back(prefix);
+        number = static_cast<std::uint32_t>(prefixes_.size());
+        numbers_.emplace(prefix, number);
     }
-    return join(found->second, suffix);
+    return join(number, suffix);
 }
 
 std::string uuid_keys::text(const uuid_key &of) const {

@@ -33,7 +33,11 @@ class uuid_keys {
     [[nodiscard]] std::string text(const uuid_key &of) const;
 
   private:
+    /// 0 if there is none.
+    [[nodiscard]] std::uint32_t number_of(std::string_view prefix) const;
+
     std::unordered_map<std::string, std::uint32_t> numbers_; ///< from 1 on
+    mutable std::uint32_t last_ = 0; ///< found last: most uuids that come one after the other are of a class
     std::vector<std::string> prefixes_;
 };
 

@@ -319,7 +319,7 @@ def test_no_query_scans_a_large_table(own_postgres: Postgres, own_database: Arva
                     connection.execute(change.encode(), [user])
                     for uuid in objects:
                         insert_log(connection, object_uuid=uuid, event_type="e2e-grants")
-                client.subscribe(FILTER, last_log_id=first - 1)
+                client.send({"method": "subscribe", "filters": FILTER, "last_log_id": first - 1})
                 client.events(timeout=0.5)
     plans = explained.plans("walcast")
     assert len(plans) >= 5, f"too few plans to say anything: {plans}"

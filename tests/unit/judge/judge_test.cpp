@@ -401,7 +401,7 @@ class simulation {
             grant_rows rows{.user = one, .active = true, .targets = {}};
             for (const auto &[key, granted] : at.granted)
                 if (key.first == one.view())
-                    rows.targets.emplace_back(key.second, granted);
+                    rows.targets.emplace_back(uuid_text(key.second), granted);
             given.origins.push_back(std::move(rows));
         }
         for (const auto &one : query.objects) {
