@@ -2,7 +2,7 @@
 # run the db and e2e tests and the oracle on other versions of PostgreSQL: 15, 16, 17, 18
 #
 # usage: ./dev pgmatrix [VERSION]... [-- PYTEST ARG...]
-#        ./dev pgmatrix slice        what ./dev test runs: some e2e tests on 16, 17 and 18, and the db tests on the newest
+#        ./dev pgmatrix slice        what ./dev test runs: some e2e tests and the db tests on the newest
 #
 # All of 16, 17 and 18 without VERSION; 15 is the one of ./dev test. The oracle runs half a minute with each source.
 # Arguments for pytest choose among the e2e tests, as in `./dev pgmatrix 18 -- test_restart.py -k slot`, and leave the rest
@@ -31,6 +31,7 @@ while (($# > 0)); do
     shift
 done
 ((${#versions[@]} > 0)) || versions=(16 17 18)
+[[ $only_slice == no ]] || versions=("$newest")
 install_packages build test
 configure build
 compile build server/walcast tests/db/db_tests tests/db/arvados_statements
@@ -48,11 +49,9 @@ for version in "${versions[@]}"; do
     ((got == 0)) || exit "$got"
     export WALCAST_PG_BIN=$bin
     if [[ $only_slice == yes ]]; then
+        build/tests/db/db_tests --no-colors || status=1
         tests/e2e/run.sh --color=no "${slice[@]}" || status=1
-        if [[ $version == "$newest" ]]; then
-            build/tests/db/db_tests --no-colors || status=1
-            tests/e2e/run.sh --color=no "${newest_slice[@]}" || status=1
-        fi
+        tests/e2e/run.sh --color=no "${newest_slice[@]}" || status=1
     elif ((${#pytest[@]} > 0)); then
         tests/e2e/run.sh --color=no "${pytest[@]}" || status=1
     else

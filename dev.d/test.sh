@@ -9,30 +9,32 @@
 #   bench    the parts of the load generators               db       C++ against a real PostgreSQL
 #   schema   the demo's tables, data and generator          e2e      the relay, with real clients and databases
 #   autobahn the Autobahn test suite, if there is Python 2.7 oracle   a minute of faults, see ./dev oracle
-#   pgmatrix a slice of e2e on PostgreSQL 16, 17, 18
+#   pgmatrix a slice of e2e on the newest PostgreSQL        oracle-grants  a minute of permissions that change
 #   tidy     clang-tidy finds no fault                      asan     unit and db under ASan and UBSan
 #   asan-e2e a choice of e2e under ASan and UBSan           soak     45 s of use, in which nothing grows
-#   tsan     unit and a busy relay under ThreadSanitizer    fuzz     some seconds with each fuzzer
+#   fuzz     20 s with each fuzzer                          tsan     (if named) unit and a busy relay under ThreadSanitizer
 #
-# All of them, in this order, without SUITE. (tidy begins when e2e does, which waits more than it works, and gives way to
-# it; so does tsan with asan-e2e.) A suite that fails does not keep the others from running; one that crashes,
+# All of them, in this order, without SUITE. (tidy and then asan work beside e2e and what follows, which wait more than
+# they work, and give way to them.) A suite that fails does not keep the others from running; one that crashes,
 # hangs or cannot run counts as one that failed. What it wrote is in build/test/SUITE.log.
 source "$(dirname -- "$0")/lib.sh"
 
-all=(format scripts build headers link unit bench db schema autobahn e2e oracle pgmatrix tidy asan asan-e2e soak tsan fuzz)
+all=(format scripts build headers link unit bench db schema autobahn e2e oracle oracle-grants pgmatrix soak tidy asan asan-e2e fuzz)
+named_only=(tsan)
 # seconds; a suite that hangs is ended
 declare -A limit=([build]=1800 [asan]=1800 [tidy]=1800 [asan-e2e]=1800 [tsan]=1800 [fuzz]=1800)
-declare -A beside=([e2e]=tidy [asan-e2e]=tsan)
+# What works while others wait, one after the other
+declare -A beside=([e2e]="tidy asan")
 declare -A pid=() start=()
 passed=0
 failed=0
 
 main() {
-    local suite other
+    local suite other before
     local -a suites=("$@")
     ((${#suites[@]} > 0)) || suites=("${all[@]}")
     for suite in "${suites[@]}"; do
-        [[ " ${all[*]} " == *" $suite "* ]] || bad_usage "there is no suite $suite"
+        [[ " ${all[*]} ${named_only[*]} " == *" $suite "* ]] || bad_usage "there is no suite $suite"
     done
     install_packages build test
     configure build
@@ -42,10 +44,13 @@ main() {
     trap 'exit 143' TERM HUP
     for suite in "${suites[@]}"; do
         [[ -n ${pid[$suite]:-} ]] || start_suite "$suite"
-        other=${beside[$suite]:-}
-        if [[ -n $other && " ${suites[*]} " == *" $other "* && -z ${pid[$other]:-} ]]; then
-            start_suite "$other" nice -n 19
-        fi
+        before=none
+        for other in ${beside[$suite]:-}; do
+            if [[ " ${suites[*]} " == *" $other "* && -z ${pid[$other]:-} ]]; then
+                start_suite "$other" "$before"
+                before=${pid[$other]}
+            fi
+        done
         finish_suite "$suite"
     done
     echo "all of it took $SECONDS s"
@@ -53,13 +58,20 @@ main() {
     ((failed == 0))
 }
 
-# start_suite SUITE [NICE...]: runs it in the background, with its output in a file.
+# start_suite SUITE [BEFORE]: runs it in the background, with its output in a file. With BEFORE it gives way to the others, and
+# begins when that process has ended; "none" if it need not wait.
 start_suite() {
-    local suite=$1
-    shift
+    local suite=$1 before=${2:-}
+    local -a command=(timeout --kill-after=20 "${limit[$suite]:-900}" dev.d/suite.sh "$suite")
+    [[ -z $before ]] || command=(nice -n 19 "${command[@]}")
     printf '%-13s runs\n' "$suite"
     start[$suite]=$SECONDS
-    "$@" timeout --kill-after=20 "${limit[$suite]:-900}" dev.d/suite.sh "$suite" </dev/null >"build/test/$suite.log" 2>&1 &
+    (
+        while [[ -n $before && $before != none ]] && kill -0 "$before" 2>/dev/null; do
+            sleep 1
+        done
+        exec "${command[@]}"
+    ) </dev/null >"build/test/$suite.log" 2>&1 &
     pid[$suite]=$!
 }
 

@@ -20,8 +20,9 @@ class Answer:
 class Stay:
     """One connection: what it was sent, and from which place on events are due.
 
-    What was committed before the server's answer to subscribe is not due, but may come; after `last_log_id` it is due, as a
-    replay has it. What came when the connection had ended is not due either, as it may have been lost on the way: only
+    What was committed before the server's answer to subscribe is not due, but may come, and is decided by what may be read
+    when it is looked at: a relay that could not ask the database for seconds answers before it knows. After `last_log_id` it
+    is due, as a replay has it. What came when the connection had ended is not due either, as it may have been lost on the way: only
     what goes before the last one that was read.
     """
 
@@ -58,7 +59,7 @@ def _judge_stay(answers: Sequence[Answer], stay: Stay, place: dict[int, int]) ->
         last = max(last, number)
         answer = answers[number]
         replayed = replay_from <= number < live_from
-        if not (answer.may_replayed if replayed else answer.may):
+        if not (answer.may_replayed if number < live_from else answer.may):
             problems.append(f"LEAK: was sent {log_id}" + (" in a replay" if replayed else ""))
     end = last + 1 if stay.ended else len(answers)
     for number in range(min(replay_from, live_from), end):
