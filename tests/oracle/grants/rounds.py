@@ -128,7 +128,7 @@ class Rounds:
         world, clients = self._world, self._world.clients
         verdicts = self._read(self._judged)
         answers: dict[str, list[Answer]] = {}
-        now = self._readable_now(verdicts, [one for one in clients.sessions if any(stay.resumed_after for stay in one.stays)])
+        now = self._readable_now(verdicts, [one for one in clients.sessions if any(stay.due_from for stay in one.stays)])
         for one in clients.sessions:
             answers[one.name] = self._answers(one, verdicts, now)
         deadline = time.monotonic() + PATIENCE
@@ -180,6 +180,7 @@ class Rounds:
 
     def _answers(self, one: Session, verdicts: list[Verdict], now: dict[tuple[str, int], bool]) -> list[Answer]:
         found = []
+        ever = {(user, verdict.target) for verdict in verdicts for user in verdict.perhaps | verdict.readers}
         died = False            # with its token: what was on the way may be lost, what comes after must not be sent
         for verdict in verdicts:
             allowed = verdict.sendable and allows(one.scopes, verdict.target)
@@ -193,7 +194,9 @@ class Rounds:
             may = allowed and one.user_uuid in verdict.perhaps and (not one.token_uuid or one.token_uuid in verdict.perhaps_alive)
             must = allowed and one.user_uuid in verdict.readers
             later = allowed and now.get((one.user_uuid, verdict.id), False)
-            found.append(Answer(verdict.id, verdict.place, may, must, may or later, must and later))
+            # It may have been looked at in between: readable then, if any event about it was.
+            between = allowed and (one.user_uuid, verdict.target) in ever
+            found.append(Answer(verdict.id, verdict.place, may, must, may or later or between, must and later))
         if died:
             found = [Answer(answer.id, answer.place, answer.may, False, answer.may_replayed, False) for answer in found]
         return found
@@ -204,11 +207,11 @@ class Rounds:
             " from oracle.verdicts where place > %s order by place, log_id", [after]).fetchall()
         return [Verdict(*row[:6], *(frozenset(names) for names in row[6:])) for row in rows]
 
-    def _readable_now(self, verdicts: list[Verdict], resumed: list[Session]) -> dict[tuple[str, int], bool]:
-        """What a replay may send: nobody writes any more."""
-        if not resumed:
+    def _readable_now(self, verdicts: list[Verdict], late: list[Session]) -> dict[tuple[str, int], bool]:
+        """What may be sent of the time before an answer to subscribe: nobody writes any more."""
+        if not late:
             return {}
-        users = {one.user_uuid for one in resumed}
+        users = {one.user_uuid for one in late}
         rows = self._world.connected().execute(
             "select target, oracle.readers(target, demo.clock()) from unnest(%s::text[]) as target",
             [list({verdict.target for verdict in verdicts if verdict.target is not None})]).fetchall()
