@@ -58,10 +58,11 @@ void read_origins(snapshot_transaction &in, const std::vector<uuid_text> &users,
         found[user].user = user;
     const auto wanted = text_array(in, views(users));
     for (const auto &row :
-         in.exec("SELECT uuid, is_active, id FROM users WHERE uuid = ANY (" + wanted + ")")) {
+         in.exec("SELECT uuid, is_active, id, is_admin FROM users WHERE uuid = ANY (" + wanted + ")")) {
         auto &user = found[uuid_of(row[0])];
         user.active = flag_of(row[1]);
         user.user_id = row[2].as<std::int64_t>();
+        user.admin = flag_of(row[3]);
     }
     for (const auto &row :
          in.exec("SELECT user_uuid, target_uuid, perm_level, traverse_owned"

@@ -139,7 +139,9 @@ replication_failure replication_fsm::explain(const query_result &error) const {
     if (error.sqlstate == insufficient_privilege || error.sqlstate == object_not_in_prerequisite_state ||
         error.sqlstate == configuration_limit_exceeded)
         return failure(remedy::give_up, error.message);
-    return failure(remedy::reconnect, error.message);
+    auto made = failure(remedy::reconnect, error.message);
+    made.server_fault = state_ == state::streaming && error.sqlstate.starts_with("XX");
+    return made;
 }
 
 std::optional<replication_failure> replication_fsm::explain_warning(const query_result &warning) const {

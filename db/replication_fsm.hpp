@@ -39,6 +39,30 @@ struct replication_failure {
     };
     remedy what_to_do = remedy::reconnect;
     std::string why; ///< one line for people
+    /// An error within the server (SQLSTATE class XX) while it decoded.
+    bool server_fault = false;
+};
+
+/// Counts how often the server has failed to decode, at the same place. PostgreSQL may write what it can
+/// never read back: "could not map filenode … to relation OID", after TRUNCATE and DDL beside a restart of
+/// the slot. Such a slot is stuck for ever, and holds the log until the disk is full.
+class repeated_fault {
+  public:
+    /// With back-off, that is half a minute: time enough for a server that has other troubles.
+    static constexpr unsigned most = 10;
+
+    /// A conversation has ended. True if it is hopeless to go on with this slot; then counts from the
+    /// beginning.
+    [[nodiscard]] bool add(bool server_fault, bool came_on) {
+        count_ = came_on || !server_fault ? 0 : count_ + 1;
+        if (count_ < most)
+            return false;
+        count_ = 0;
+        return true;
+    }
+
+  private:
+    unsigned count_ = 0;
 };
 
 /// A result of PostgreSQL's simple query protocol, copied out of libpq.

@@ -150,6 +150,8 @@ slot_source::awaitable<void> slot_source::run() {
         // A server that serves us for a moment each time is asked often; one that only refuses, ever less.
         if (decoded_ != stood || std::chrono::steady_clock::now() - began > 10s)
             patience.reset();
+        if (faults_.add(failure.server_fault, decoded_ != stood))
+            failure.what_to_do = remedy::remake_slot;
         options_.replication.remake_slot = failure.what_to_do == remedy::remake_slot;
         const bool quiet = failure.what_to_do == remedy::wait_for_slot;
         auto delay = patience.next();

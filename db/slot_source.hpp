@@ -123,9 +123,10 @@ class slot_source : public source {
     bool looked_at_past_ = false;
     std::chrono::steady_clock::time_point standing_since_; ///< by: somebody else has the slot
     std::uint64_t caught_up_ = 0;                          ///< rows read for the newest slot
-    std::uint64_t epoch_ = 0;                              ///< slots made again
-    lsn decoded_;                                          ///< as far as handed over or about to be
-    lsn ready_at_; ///< where the log ended when the process first looked
+    repeated_fault faults_;
+    std::uint64_t epoch_ = 0; ///< slots made again
+    lsn decoded_;             ///< as far as handed over or about to be
+    lsn ready_at_;            ///< where the log ended when the process first looked
     bool ready_ = false;
     lsn target_;               ///< somebody waits for this position
     bool reply_wanted_ = true; ///< send a status update now

@@ -23,7 +23,7 @@ constexpr std::array<object_table, 11> object_tables{{
     {"container_requests", object_class::container_request, {"container_uuid"}},
     {"containers", object_class::container, {}},
     {"workflows", object_class::workflow, {"collection_uuid"}},
-    {"users", object_class::user, {"is_active", "redirect_to_user_uuid"}},
+    {"users", object_class::user, {"is_active", "redirect_to_user_uuid", "is_admin"}},
     {"links", object_class::link, {"link_class", "head_uuid", "tail_uuid"}},
     {"api_client_authorizations", object_class::token, {"user_id"}},
     {"virtual_machines", object_class::virtual_machine, {}},
@@ -79,6 +79,7 @@ object_facts facts_of(object_class what, const reading &from, int id, int owner,
     case object_class::user:
         made.active = from.flag(first);
         made.redirected = !from.text(second).empty();
+        made.admin = from.flag(third);
         break;
     case object_class::link:
         made.permission = from.text(first) == "permission";

@@ -72,7 +72,7 @@ std::vector<uuid_text> grants::take_wanted(std::size_t most, std::uint64_t query
         if (found == origins_.end() || found->second.asked) // its last reader has left
             continue;
         found->second.asked = query;
-        found->second.active_known = false;
+        found->second.user_known = false;
         found->second.since.clear();
         taken.push_back(found->second.user);
     }
@@ -84,7 +84,7 @@ void grants::asked_again(std::uint64_t query, std::uint64_t as) {
         if (one.asked != query)
             continue;
         one.asked = as;
-        one.active_known = false;
+        one.user_known = false;
         one.since.clear();
     }
 }
@@ -118,8 +118,10 @@ void grants::install(const grant_rows &read, std::uint64_t query, std::span<cons
     for (auto at = to_come.rbegin(); at != to_come.rend(); ++at)
         if (at->user == read.user)
             put(one, at->target, at->before);
-    if (!one.active_known)
+    if (!one.user_known) {
         one.active = read.active;
+        one.admin = read.admin;
+    }
     by_owner_.clear();
     resolve_all(one);
     count_holes();
@@ -177,12 +179,18 @@ void grants::apply_all_gone() {
     reload(false);
 }
 
-void grants::set_active(const uuid_text &user, bool active) {
+void grants::set_user(const uuid_text &user, bool active, bool admin) {
     const auto found = origins_.find(user);
     if (found == origins_.end())
         return;
-    found->second.active = active;
-    found->second.active_known = true;
+    auto &one = found->second;
+    one.user_known = true;
+    if (one.active == active && one.admin == admin)
+        return;
+    one.active = active;
+    one.admin = admin;
+    by_owner_.clear();
+    count_holes();
 }
 
 void grants::resolve_all(const origin &changed) {
@@ -207,7 +215,7 @@ void grants::resolve(reader &one) {
 void grants::count_holes() {
     ready_ = holes_ = 0;
     for (const auto &[id, one] : readers_) {
-        if (!one.ready)
+        if (!one.ready || one.self->admin)
             continue;
         ++ready_;
         const bool whole = one.self->loaded && std::all_of(one.me.begin(), one.me.end(),
@@ -280,8 +288,9 @@ audience_ptr grants::audience_of(std::span<const reader_term> terms) {
     }
     audience made;
     for (const auto &[id, one] : readers_)
-        if (one.ready && std::any_of(left.begin(), left.end(),
-                                     [&](const auto &term) { return meets(one, *term.first, term.second); }))
+        if (one.ready && !one.self->admin && std::any_of(left.begin(), left.end(), [&](const auto &term) {
+                return meets(one, *term.first, term.second);
+            }))
             made.readers.push_back(id);
     const auto shared = made.readers.empty() ? nobody : std::make_shared<const audience>(std::move(made));
     if (by_owner) {

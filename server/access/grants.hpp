@@ -22,6 +22,7 @@ struct grant_rows {
     uuid_text user;
     std::int64_t user_id = 0;
     bool active = false;
+    bool admin = false;
     std::vector<std::pair<uuid_text, grant>> targets;
 };
 
@@ -30,7 +31,9 @@ struct grant_rows {
 ///
 /// A user reads by its own rows and by those of the users whom it has a grant on that covers what they own
 /// (`me`, facts: the generic rule). Each of them is an *origin*, whose rows are loaded once and shared by all
-/// who need them. A reader is *ready* when all of its origins are there, and from then on part of audiences.
+/// who need them. A reader is *ready* when all of its origins are there, and from then on part of audiences;
+/// unless it is an administrator, who needs none. It is followed all the same, for the commit at which it is
+/// one no more.
 ///
 /// An origin is loaded while the stream goes on. The race: the query's snapshot shows some of the changes
 /// that the judge has applied since it asked, and some that it has yet to apply. Each change carries its
@@ -44,7 +47,7 @@ class grants {
     /// What add() will return.
     [[nodiscard]] reader_id next() const { return static_cast<reader_id>(last_reader_ + 1); }
     [[nodiscard]] bool ready(reader_id one) const;
-    /// Whether there is anybody to judge for.
+    /// Whether there is anybody to judge for, administrators aside.
     [[nodiscard]] bool anybody() const { return ready_ > 0; }
     /// Every origin of every reader that is ready is there; if not, nothing can be judged.
     [[nodiscard]] bool complete() const { return holes_ == 0; }
@@ -66,7 +69,7 @@ class grants {
     void settle();
     /// The table is empty.
     void apply_all_gone();
-    void set_active(const uuid_text &user, bool active);
+    void set_user(const uuid_text &user, bool active, bool admin);
 
     [[nodiscard]] audience_ptr audience_of(std::span<const reader_term> terms);
     [[nodiscard]] bool may_read(reader_id one, std::span<const reader_term> terms) const;
@@ -92,7 +95,8 @@ class grants {
         std::size_t others = 0;     ///< its targets that are neither groups nor users
         unsigned uses = 0;          ///< by readers
         bool active = false;
-        bool active_known = false; ///< from the stream, since it was asked for
+        bool admin = false;
+        bool user_known = false; ///< from the stream, since it was asked for
         bool loaded = false;
         std::uint64_t asked = 0;         ///< the query that loads it; 0: none
         std::vector<grant_change> since; ///< applied while it is being loaded

@@ -17,6 +17,7 @@ struct object_facts {
     bool role = false;             ///< groups
     bool permission = false;       ///< links of the class "permission"
     bool active = false;           ///< users
+    bool admin = false;            ///< users
     bool redirected = false;       ///< users that were merged into another
     std::int64_t row_id = 0;       ///< the table's `id`, all that a DELETE tells; 0: it has none
     std::int64_t trash_at = never; ///< collections and groups; microseconds since 1970 UTC

@@ -147,7 +147,7 @@ void judge::apply(const access_change &change) {
     } else if (const auto *object = std::get_if<object_change>(&change)) {
         objects_.set(object->uuid, object->facts);
         if (class_of(object->uuid.view()) == object_class::user)
-            grants_.set_active(object->uuid, object->facts.active);
+            grants_.set_user(object->uuid, object->facts.active, object->facts.admin);
         ++weight_;
     } else if (const auto *gone = std::get_if<object_gone>(&change)) {
         objects_.erase(gone->what, gone->row_id);

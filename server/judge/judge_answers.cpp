@@ -137,8 +137,10 @@ void judge::take(access_answer given) {
         take_hidden(given, of);
     for (auto &rows : given.origins) {
         object_facts before;
-        if (past.find(rows.user, before) == past_facts::answer::known)
+        if (past.find(rows.user, before) == past_facts::answer::known) {
             rows.active = before.active;
+            rows.admin = before.admin;
+        }
         grants_.install(rows, given.number, grants_ahead);
     }
     take_objects(given, of, past);

@@ -62,6 +62,7 @@ std::optional<object_facts> old_facts(std::string_view event_type, object_class 
         break;
     case object_class::user:
         made.active = flag_of(old, "is_active");
+        made.admin = flag_of(old, "is_admin");
         made.redirected = !text_of(old, "redirect_to_user_uuid").empty();
         break;
     case object_class::link:

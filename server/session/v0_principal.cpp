@@ -70,7 +70,9 @@ void v0_session::authenticated(verdict answer) {
 }
 
 void v0_session::follow_grants() {
-    if (following_ || !who() || !who()->exists || who()->is_admin)
+    // Administrators too, for the commit at which they are none any more; but SystemRootToken's is always
+    // one.
+    if (following_ || !who() || !who()->exists || (who()->is_admin && who()->user_id == 0))
         return;
     following_ = hub_.outside().follow(who()->user_uuid, [self = weak_from_this()](reader_id reader) {
         const auto session = self.lock();
@@ -83,9 +85,13 @@ void v0_session::follow_grants() {
     });
 }
 
+bool v0_session::awaits_grants() const {
+    return following_ && reader_ == reader_id::none && !(who() && who()->is_admin);
+}
+
 bool v0_session::settled() const {
     constexpr std::int64_t patience_us = 2 * second_us;
-    return (met_ && (!following_ || reader_ != reader_id::none)) || hub_.now() - opened_us_ >= patience_us;
+    return (met_ && !awaits_grants()) || hub_.now() - opened_us_ >= patience_us;
 }
 
 void v0_session::become(std::uint64_t from, std::optional<principal> who) {

@@ -222,7 +222,7 @@ void v0_session::settle_floating() {
 void v0_session::pump() {
     if (live_ || waiting_ || closed_ || !met_ || !hub_.ready())
         return;
-    if (following_ && reader_ == reader_id::none)
+    if (awaits_grants())
         return; // until it is known what the user may read
     settle_floating();
     if (who_.now().known && !(may_read() && (who()->alive(hub_.now()) || who()->stale(hub_.now()))))

@@ -95,6 +95,7 @@ class v0_session : public protocol_session,
     /// Whom it speaks for and what that one may read is known, so what comes is decided exactly; or it has
     /// taken too long to wait for.
     [[nodiscard]] bool settled() const;
+    [[nodiscard]] bool awaits_grants() const;
     /// Where entries end that it might be sent now; and where those end that it must have been.
     [[nodiscard]] std::uint64_t frontier() const;
     [[nodiscard]] std::uint64_t limit() const;

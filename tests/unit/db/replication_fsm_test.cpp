@@ -280,6 +280,25 @@ TEST_CASE("a missing publication names the command that makes it, and no slot is
     }
 }
 
+TEST_CASE("a slot that the server fails to decode, at one place again and again, is given up") {
+    const auto end = play(known_slot, before);
+    CHECK(end.machine.explain(failing("XX000")).server_fault);
+    CHECK(end.machine.explain(failing("XX000")).what_to_do == remedy::reconnect);
+    CHECK_FALSE(end.machine.explain(failing("57P01")).server_fault);
+
+    repeated_fault faults;
+    for (unsigned times = 1; times < repeated_fault::most; ++times)
+        CHECK_FALSE(faults.add(true, false));
+    CHECK_FALSE(faults.add(true, true)); // it came on
+    for (unsigned times = 1; times < repeated_fault::most; ++times)
+        CHECK_FALSE(faults.add(true, false));
+    CHECK_FALSE(faults.add(false, false)); // the server was away
+    for (unsigned times = 1; times < repeated_fault::most; ++times)
+        CHECK_FALSE(faults.add(true, false));
+    CHECK(faults.add(true, false));
+    CHECK_FALSE(faults.add(true, false));
+}
+
 TEST_CASE("a slot with changes from when there was no publication is made again") {
     const auto end = play(known_slot, before);
     CHECK(end.machine.explain(failing("42704")).what_to_do == remedy::remake_slot);
