@@ -2,11 +2,13 @@
 
 #include "server/net/shard.hpp"
 #include "tests/fuzz/require.hpp"
+#include "tests/support/wait_for.hpp"
 #include "tests/unit/protocol/support.hpp"
 
 #include <array>
 #include <boost/asio/ip/address.hpp>
 #include <cerrno>
+#include <chrono>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -19,7 +21,7 @@ namespace walcast::fuzz {
 
 namespace {
 
-constexpr int patience_ms = 30'000;
+constexpr std::chrono::seconds patience{30};
 
 /// Believes every token; has the events of the feed and no others.
 class prompt_database : public services {
@@ -110,7 +112,7 @@ class server {
     std::uint16_t port_ = 0;
 };
 
-/// The client's socket.
+/// The client's socket. libFuzzer's alarm clock interrupts what blocks here, every half -timeout.
 class connection {
   public:
     explicit connection(std::uint16_t port)
@@ -127,8 +129,15 @@ class connection {
                 "a loopback address");
         to.sin_port = htons(port);
         to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        require(::connect(descriptor_, reinterpret_cast<const sockaddr *>(&to), sizeof to) == 0,
-                "the server accepts");
+        int error =
+            ::connect(descriptor_, reinterpret_cast<const sockaddr *>(&to), sizeof to) == 0 ? 0 : errno;
+        if (error == EINTR) { // and yet it goes on
+            socklen_t size = sizeof error;
+            require(wait_for(descriptor_, POLLOUT, patience) &&
+                        ::getsockopt(descriptor_, SOL_SOCKET, SO_ERROR, &error, &size) == 0,
+                    "the server accepts in time");
+        }
+        require(error == 0, "the server accepts");
         static_cast<void>(::setsockopt(descriptor_, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes));
     }
     ~connection() { ::close(descriptor_); }
@@ -137,8 +146,8 @@ class connection {
 
     void send(std::string_view bytes) {
         while (!bytes.empty()) {
-            if (!wait(POLLOUT | POLLIN))
-                return;
+            require(wait_for(descriptor_, POLLOUT | POLLIN, patience),
+                    "the server reads, or ends the connection");
             const auto sent = ::send(descriptor_, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
             if (sent < 0 && errno != EAGAIN)
                 return; // closed by the server: what it said is read below
@@ -149,17 +158,13 @@ class connection {
     std::string rest() {
         ::shutdown(descriptor_, SHUT_WR);
         while (!ended_) {
-            require(wait(POLLIN), "the server ends the connection");
+            require(wait_for(descriptor_, POLLIN, patience), "the server ends the connection");
             receive();
         }
         return std::move(got_);
     }
 
   private:
-    bool wait(short what) const {
-        pollfd one{descriptor_, what, 0};
-        return ::poll(&one, 1, patience_ms) > 0;
-    }
     void receive() {
         std::array<char, 16'384> bytes;
         const auto size = ::recv(descriptor_, bytes.data(), bytes.size(), MSG_DONTWAIT);
