@@ -18,7 +18,6 @@ constexpr std::chrono::seconds tick_interval{1};
 access_service::access_service(bool roles_visible_to_all, std::string connection, verdict_sink sink,
                                std::function<void(lsn)> request_position, access_probe &probe, logger &log)
     : probe_(probe)
-    , log_(log)
     , sink_(std::move(sink))
     , judge_(reader_rules(roles_visible_to_all),
              {.ask = [this](access_query query) { ask(std::move(query)); },

@@ -81,7 +81,6 @@ class access_service {
     void tick();
 
     access_probe &probe_;
-    logger &log_;
     verdict_sink sink_;
     std::mutex mutex_;                               ///< guards what follows
     std::vector<audience_ptr> *following_ = nullptr; ///< where follow() collects audiences

@@ -292,7 +292,7 @@ audience_ptr grants::audience_of(std::span<const reader_term> terms) {
                 return meets(one, *term.first, term.second);
             }))
             made.readers.push_back(id);
-    const auto shared = made.readers.empty() ? nobody : std::make_shared<const audience>(std::move(made));
+    auto shared = made.readers.empty() ? nobody : std::make_shared<const audience>(std::move(made));
     if (by_owner) {
         if (by_owner_.size() >= most_owners)
             by_owner_.clear();

@@ -88,7 +88,6 @@ class principal_watch {
     std::vector<principal_change> pending_; ///< of the transaction whose last segment has not come
     std::uint32_t pending_xid_ = 0;
     std::int64_t pending_at_us_ = 0;
-    bool pending_whole_ = true;
     std::deque<committed> recent_;
     std::size_t changes_ = 0; ///< in recent_
     visibility newest_seen_;

@@ -146,10 +146,10 @@ def test_no_administrator(remote_relay: Relay, shared_database: ArvadosDatabase,
         other.expect_silence(0.1)
 
 
-@pytest.mark.parametrize("trouble", [{"status": 500}, {"status": 503}, {"user_status": 502}, {"body": "<html>"}, {"delay": 1.5}],
+@pytest.mark.parametrize("trouble", [{"status": 500}, {"status": 503}, {"user_status": 502}, {"body": "<html>"}, {"delay": 2.5}],
                          ids=["500", "503", "502", "no JSON", "slow"])
 def test_not_known_yet(remote_relay: Relay, shared_database: ArvadosDatabase, api: StubApi, trouble: dict[str, object]) -> None:
-    """Until the API has an answer nothing is sent. Then nothing is missing."""
+    """Until the API has an answer nothing is sent. Then nothing is missing. (After two seconds a request is answered all the same.)"""
     token, known = foreign_token(api, **trouble)
     with remote_relay.client(token) as client:
         client.subscribe()
