@@ -197,6 +197,7 @@ def test_table_made_anew(relay: Relay, database: ArvadosDatabase, client: Client
 @pytest.mark.only_source("slot")
 def test_partitioned(relay: Relay, database: ArvadosDatabase, client: Client) -> None:
     """A partitioned table has its rows published under the partitions' names: that must be said."""
+    wait_covered(relay)  # or the look at the start, which may read rows of the table, is still under way
     with database.connection.transaction():
         database.connection.execute("alter table logs rename to logs_old")
         database.connection.execute("create table logs (like logs_old including defaults) partition by range (id)")
