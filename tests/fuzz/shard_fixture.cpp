@@ -29,13 +29,21 @@ class prompt_database : public services {
     explicit prompt_database(shard &home)
         : home_(home) {}
 
-    void authenticate(std::string token, std::function<void(std::optional<principal>)> then) override {
+    void authenticate(std::string token, std::int64_t, std::function<void(const verdict &)> then) override {
         principal who;
         who.is_admin = true;
         who.scopes = {"all"};
-        home_.post([then = std::move(then), found = token.empty() ? std::nullopt : std::optional(who)] {
-            then(found);
-        });
+        home_.post([then = std::move(then),
+                    found = token.empty() ? verdict::invalid() : verdict::always(who)] { then(found); });
+    }
+    std::shared_ptr<void> follow(const std::string &, std::function<void(reader_id)> ready) override {
+        home_.post([ready = std::move(ready)] { ready(reader_id{1}); });
+        return std::make_shared<int>();
+    }
+    void decide(reader_id, std::vector<uuid_text> objects,
+                std::function<void(std::vector<bool>)> then) override {
+        home_.post(
+            [then = std::move(then), count = objects.size()] { then(std::vector<bool>(count, true)); });
     }
     void read_logs(std::vector<log_id>, std::function<void(log_rows)> then) override {
         home_.post([then = std::move(then)] { then({}); });
