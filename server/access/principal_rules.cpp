@@ -1,6 +1,7 @@
 #include "server/access/principal_rules.hpp"
 
 #include "server/access/scopes.hpp"
+#include "server/feed/typed_row.hpp"
 
 #include <limits>
 #include <utility>
@@ -9,88 +10,65 @@ namespace walcast {
 
 namespace {
 
-/// More shapes than this are not remembered at once: a database whose tables are altered for ever must not
-/// fill the memory.
-constexpr std::size_t most_known = 1024;
-
 constexpr auto never = std::numeric_limits<std::int64_t>::max();
 constexpr auto long_ago = std::numeric_limits<std::int64_t>::min();
 
-/// One row, with the types of its columns.
-struct cells {
-    const row &values;
-    const relation &table;
+std::string text_at(const typed_row &row, int place) {
+    return std::string(row.text(place).value_or(""));
+}
 
-    [[nodiscard]] value at(int place) const { return place < 0 ? value{} : values[place]; }
-    [[nodiscard]] std::uint32_t type(int place) const {
-        return table.columns()[static_cast<std::size_t>(place)].type;
-    }
-    [[nodiscard]] std::optional<std::int64_t> integer(int place) const {
-        return place < 0 ? std::nullopt : to_integer(at(place), type(place));
-    }
-    [[nodiscard]] std::string text(int place) const {
-        const auto read = place < 0 ? std::nullopt : to_text(at(place), type(place));
-        return std::string(read.value_or(""));
-    }
-    /// Null is false; nothing if the change does not say.
-    [[nodiscard]] std::optional<bool> flag(int place) const {
-        const auto read = at(place);
-        if (!read.present() && read.kind != value_kind::null)
-            return std::nullopt;
-        return to_boolean(read).value_or(false);
-    }
-    /// Null is never; what cannot be read is long ago.
-    [[nodiscard]] std::optional<std::int64_t> time(int place) const {
-        const auto read = at(place);
-        if (read.kind == value_kind::null)
-            return never;
-        if (!read.present())
-            return std::nullopt;
-        const bool endless =
-            (read.kind == value_kind::text && read.bytes == "infinity") ||
-            (read.kind == value_kind::binary && read.bytes == "\x7f\xff\xff\xff\xff\xff\xff\xff");
-        return endless ? never : to_unix_microseconds(read, type(place)).value_or(long_ago);
-    }
-};
+/// Null is false; nothing if the change does not say.
+std::optional<bool> flag_at(const typed_row &row, int place) {
+    const auto read = row.at(place);
+    if (!read.present() && read.kind != value_kind::null)
+        return std::nullopt;
+    return to_boolean(read).value_or(false);
+}
+
+/// Null is never; what cannot be read is long ago.
+std::optional<std::int64_t> end_at(const typed_row &row, int place) {
+    const auto read = row.at(place);
+    if (read.kind == value_kind::null)
+        return never;
+    if (!read.present())
+        return std::nullopt;
+    const bool endless =
+        (read.kind == value_kind::text && read.bytes == "infinity") ||
+        (read.kind == value_kind::binary && read.bytes == "\x7f\xff\xff\xff\xff\xff\xff\xff");
+    return endless ? never : row.time(place).value_or(long_ago);
+}
 
 } // namespace
 
-const principal_reader::places &principal_reader::find(const relation &table) {
-    if (last_places_ != nullptr && last_ == table.id())
-        return *last_places_;
-    if (known_.size() >= most_known)
-        known_.clear();
-    const auto [found, is_new] = known_.try_emplace(table.id());
-    auto &at = found->second;
-    if (is_new && table.schema() == "public") {
-        if (table.name() == "api_client_authorizations")
-            at.is = kind::tokens;
-        else if (table.name() == "users")
-            at.is = kind::users;
-        else if (table.name() == "containers")
-            at.is = kind::containers;
-    }
-    if (is_new && at.is != kind::other) {
-        at.id = table.find("id");
-        at.uuid = table.find("uuid");
-        at.user_id = table.find("user_id");
-        at.expires_at = table.find("expires_at");
-        at.refreshes_at = table.find("refreshes_at");
-        at.scopes = table.find("scopes");
-        at.is_admin = table.find("is_admin");
-        at.is_active = table.find("is_active");
-        at.redirected = table.find("redirect_to_user_uuid");
-        at.state = table.find("state");
-    }
-    last_ = table.id();
-    last_places_ = &at;
+principal_reader::places principal_reader::look_at(const relation &table) {
+    places at;
+    if (table.schema() != "public")
+        return at;
+    if (table.name() == "api_client_authorizations")
+        at.is = kind::tokens;
+    else if (table.name() == "users")
+        at.is = kind::users;
+    else if (table.name() == "containers")
+        at.is = kind::containers;
+    else
+        return at;
+    at.id = table.find("id");
+    at.uuid = table.find("uuid");
+    at.user_id = table.find("user_id");
+    at.expires_at = table.find("expires_at");
+    at.refreshes_at = table.find("refreshes_at");
+    at.scopes = table.find("scopes");
+    at.is_admin = table.find("is_admin");
+    at.is_active = table.find("is_active");
+    at.redirected = table.find("redirect_to_user_uuid");
+    at.state = table.find("state");
     return at;
 }
 
 std::optional<principal_change> principal_reader::read(const transaction &of, const change &in) {
     if (in.table == nullptr || in.kind == change_kind::insert)
         return std::nullopt; // nobody holds a token before it is there
-    const auto &at = find(*in.table);
+    const auto &at = known_.find(*in.table, look_at);
     if (at.is == kind::other)
         return std::nullopt;
     principal_change made;
@@ -99,12 +77,11 @@ std::optional<principal_change> principal_reader::read(const transaction &of, co
         made.gone = true;
         return at.is == kind::containers ? std::nullopt : std::optional(made);
     }
-    const auto values = made.gone ? of.old_row(in) : of.new_row(in);
-    const cells row{values, *in.table};
-    made.uuid = row.text(at.uuid);
+    const typed_row row(made.gone ? of.old_row(in) : of.new_row(in), *in.table);
+    made.uuid = text_at(row, at.uuid);
     if (at.is == kind::containers) {
         // A deleted one is as one that never was: the token alone counts.
-        const auto state = row.text(at.state);
+        const auto state = text_at(row, at.state);
         if (in.kind != change_kind::update || state == "Locked" || state == "Running" || state.empty())
             return std::nullopt;
         made.of = principal_change::subject::container;
@@ -118,15 +95,15 @@ std::optional<principal_change> principal_reader::read(const transaction &of, co
     if (at.is == kind::tokens) {
         made.of = principal_change::subject::token;
         made.user_id = row.integer(at.user_id);
-        made.expires_at = row.time(at.expires_at);
-        made.refreshes_at = row.time(at.refreshes_at);
+        made.expires_at = end_at(row, at.expires_at);
+        made.refreshes_at = end_at(row, at.refreshes_at);
         if (const auto stored = row.at(at.scopes); stored.present() || stored.kind == value_kind::null)
-            made.scopes = parse_scopes(row.text(at.scopes));
+            made.scopes = parse_scopes(text_at(row, at.scopes));
         return made;
     }
     made.of = principal_change::subject::user;
-    made.is_admin = row.flag(at.is_admin);
-    made.is_active = row.flag(at.is_active);
+    made.is_admin = flag_at(row, at.is_admin);
+    made.is_active = flag_at(row, at.is_active);
     made.gone |= row.at(at.redirected).present();
     return made;
 }

@@ -1,12 +1,12 @@
 #pragma once
 
 #include "server/access/principal.hpp"
+#include "server/feed/shape_cache.hpp"
 #include "server/feed/transaction.hpp"
 
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 namespace walcast {
@@ -43,11 +43,9 @@ class principal_reader {
         int id = -1, uuid = -1, user_id = -1, expires_at = -1, refreshes_at = -1, scopes = -1, is_admin = -1,
             is_active = -1, redirected = -1, state = -1;
     };
-    const places &find(const relation &table);
+    [[nodiscard]] static places look_at(const relation &table);
 
-    std::unordered_map<std::uint64_t, places> known_; ///< by relation::id()
-    std::uint64_t last_ = 0;                          ///< the relation of `last_places_`; 0 is none
-    const places *last_places_ = nullptr;             ///< into known_
+    shape_cache<places> known_;
 };
 
 /// Whether the change is about this token or its user. Ids say so, uuids where there is no row.

@@ -1,11 +1,11 @@
 #pragma once
 
+#include "server/feed/shape_cache.hpp"
 #include "server/feed/transaction.hpp"
 #include "server/protocol/log_id.hpp"
 
 #include <cstdint>
 #include <string_view>
-#include <unordered_map>
 
 namespace walcast {
 
@@ -49,11 +49,9 @@ class event_reader {
         int id = -1, uuid = -1, object_uuid = -1, object_owner_uuid = -1, event_type = -1, event_at = -1,
             created_at = -1, properties = -1;
     };
-    const places &find(const relation &table);
+    [[nodiscard]] static places look_at(const relation &table);
 
-    std::unordered_map<std::uint64_t, places> known_; ///< by relation::id()
-    std::uint64_t last_ = 0;                          ///< the relation of `last_places_`; 0 is none
-    const places *last_places_ = nullptr;             ///< into known_
+    shape_cache<places> known_;
 };
 
 } // namespace walcast
