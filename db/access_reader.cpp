@@ -1,9 +1,13 @@
 #include "db/access_reader.hpp"
 
+#include "server/access/object_columns.hpp"
+#include "server/feed/relation.hpp"
 #include "server/feed/value.hpp"
 
-#include <fmt/format.h>
+#include <algorithm>
 #include <map>
+#include <optional>
+#include <span>
 #include <string_view>
 #include <unordered_map>
 
@@ -70,9 +74,8 @@ void read_origins(snapshot_transaction &in, const std::vector<uuid_text> &users,
                  wanted + ")")) {
         if (row[1].is_null())
             continue;
-        const auto level = row[2].as<int>();
         found[uuid_of(row[0])].targets.emplace_back(
-            uuid_of(row[1]), grant{static_cast<std::uint8_t>(level > 3 ? 3 : level), flag_of(row[3])});
+            uuid_of(row[1]), grant::of_row(row[2].as<std::int64_t>(), flag_of(row[3])));
     }
     for (auto &[user, rows] : found)
         into.origins.push_back(std::move(rows));
@@ -86,82 +89,55 @@ void read_hidden(snapshot_transaction &in, access_answer &into) {
         into.hidden.frozen.insert(uuid_of(row[0]));
 }
 
-/// The query for the facts of objects of one class. Columns: id, uuid, owner_uuid, trash_at, and up to three
-/// more, whose meaning fill() knows. Columns that older releases of Arvados lack are read by way of jsonb.
-const char *facts_query(object_class what) {
-    switch (what) {
-    case object_class::collection:
-        return "SELECT id, uuid, owner_uuid, trash_at, current_version_uuid = uuid, portable_data_hash"
-               " FROM collections";
-    case object_class::group:
-        return "SELECT id, uuid, owner_uuid, trash_at, group_class = 'role' FROM groups";
-    case object_class::container_request:
-        return "SELECT id, uuid, owner_uuid, NULL, container_uuid FROM container_requests";
-    case object_class::container:
-        return "SELECT id, uuid, owner_uuid, NULL FROM containers";
-    case object_class::workflow:
-        return "SELECT id, uuid, owner_uuid, NULL, to_jsonb(w) ->> 'collection_uuid' FROM workflows AS w";
-    case object_class::user:
-        return "SELECT id, uuid, owner_uuid, NULL, is_active, redirect_to_user_uuid IS NOT NULL FROM users";
-    case object_class::link:
-        return "SELECT id, uuid, owner_uuid, NULL, link_class = 'permission', head_uuid, tail_uuid FROM "
-               "links";
-    case object_class::token:
-        return "SELECT id, uuid, NULL, NULL, user_id FROM api_client_authorizations";
-    case object_class::virtual_machine:
-        return "SELECT id, uuid, owner_uuid, NULL FROM virtual_machines";
-    case object_class::credential:
-        return "SELECT 0, uuid, owner_uuid, NULL FROM credentials";
-    case object_class::authorized_key:
-        return "SELECT id, uuid, owner_uuid, NULL FROM authorized_keys";
-    default:
-        return nullptr;
-    }
+/// `SELECT uuid, …`: the columns of columns_of(). Older releases of Arvados lack one of them, which is read
+/// by way of jsonb.
+std::string facts_query(object_class what) {
+    std::string made = "SELECT uuid";
+    for (const auto column : columns_of(what))
+        made += column == fact_column::collection_uuid ? ", to_jsonb(t) ->> 'collection_uuid'"
+                                                       : ", " + std::string(name_of(column));
+    return made + " FROM " + std::string(resource_of(what)) + " AS t";
 }
 
-object_facts facts_of(object_class what, const pqxx::row &row) {
-    object_facts made;
-    made.exists = true;
-    made.row_id = row[0].as<std::int64_t>();
-    made.owner = uuid_of(row[2]);
-    made.trash_at = time_of(row[3]);
-    switch (what) {
-    case object_class::collection:
-        made.current = flag_of(row[4]);
-        made.linked = row[5].is_null() ? uuid_text() : content_key(row[5].c_str());
-        break;
-    case object_class::group:
-        made.role = flag_of(row[4]);
-        break;
-    case object_class::container_request:
-    case object_class::workflow:
-        made.linked = uuid_of(row[4]);
-        break;
-    case object_class::token:
-        made.user_id = row[4].as<std::int64_t>();
-        break;
-    case object_class::user:
-        made.active = flag_of(row[4]);
-        made.redirected = flag_of(row[5]);
-        break;
-    case object_class::link:
-        made.permission = flag_of(row[4]);
-        if (made.permission) {
-            made.linked = uuid_of(row[5]);
-            made.tail = uuid_of(row[6]);
-        }
-        break;
-    default:
-        break;
-    }
-    return made;
-}
+/// A row of that query, as facts_of() reads it.
+struct read_row {
+    const pqxx::row &row;
+    std::span<const fact_column> columns;
 
-/// Adds what the query finds; returns the uuids.
+    [[nodiscard]] std::optional<std::string_view> text(fact_column column) const {
+        const auto found = std::find(columns.begin(), columns.end(), column);
+        if (found == columns.end())
+            return std::nullopt;
+        const auto field = row[static_cast<pqxx::row::size_type>(found - columns.begin() + 1)];
+        return field.is_null() ? std::nullopt : std::optional(std::string_view(field.c_str(), field.size()));
+    }
+    [[nodiscard]] bool has(fact_column column) const {
+        return std::find(columns.begin(), columns.end(), column) != columns.end();
+    }
+    [[nodiscard]] std::optional<std::int64_t> integer(fact_column column) const {
+        return to_integer(as_text(column), pg_type::text);
+    }
+    [[nodiscard]] std::optional<bool> boolean(fact_column column) const {
+        return to_boolean(as_text(column));
+    }
+    [[nodiscard]] std::optional<std::int64_t> time(fact_column column) const {
+        return parse_timestamp(text(column).value_or(""));
+    }
+
+  private:
+    [[nodiscard]] value as_text(fact_column column) const {
+        const auto read = text(column);
+        return read ? value{value_kind::text, *read} : value{};
+    }
+};
+
+/// Adds what the query finds.
 void read_facts(snapshot_transaction &in, object_class what, const std::string &condition,
                 access_answer &into) {
-    for (const auto &row : in.exec(std::string(facts_query(what)) + " WHERE " + condition))
-        into.objects.emplace_back(uuid_of(row[1]), facts_of(what, row));
+    for (const auto &row : in.exec(facts_query(what) + " WHERE " + condition)) {
+        const auto uuid = uuid_of(row[0]);
+        into.objects.emplace_back(uuid, facts_of(what, uuid.view(), read_row{row, columns_of(what)}));
+    }
 }
 
 /// What is linked to each of these: its facts, and the list.
@@ -195,7 +171,7 @@ void read_objects(snapshot_transaction &in, const std::vector<uuid_text> &object
     for (const auto &[what, uuids] : by_class) {
         if (what == object_class::none)
             read_content(in, uuids, into);
-        if (facts_query(what) == nullptr)
+        if (columns_of(what).empty())
             continue;
         const auto wanted = text_array(in, views(uuids));
         read_facts(in, what, "uuid = ANY (" + wanted + ")", into);

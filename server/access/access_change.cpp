@@ -1,139 +1,50 @@
 #include "server/access/access_change.hpp"
 
-#include <array>
-#include <string_view>
+#include "server/feed/typed_row.hpp"
 
 namespace walcast {
 
 namespace {
 
-/// More shapes of tables than this are not remembered at once.
-constexpr std::size_t most_known = 1024;
+/// A row as facts_of() reads it.
+struct placed_row {
+    const typed_row &row;
+    const std::array<int, fact_column_count> &places;
 
-struct object_table {
-    std::string_view name;
-    object_class what;
-    /// The columns that decide, besides id, uuid, owner_uuid and trash_at.
-    std::array<std::string_view, 3> columns;
+    [[nodiscard]] int place(fact_column column) const { return places[static_cast<std::size_t>(column)]; }
+    [[nodiscard]] bool has(fact_column column) const { return place(column) >= 0; }
+    [[nodiscard]] auto text(fact_column column) const { return row.text(place(column)); }
+    [[nodiscard]] auto integer(fact_column column) const { return row.integer(place(column)); }
+    [[nodiscard]] auto boolean(fact_column column) const { return row.boolean(place(column)); }
+    [[nodiscard]] auto time(fact_column column) const { return row.time(place(column)); }
 };
 
-constexpr std::array<object_table, 11> object_tables{{
-    {"collections", object_class::collection, {"current_version_uuid", "portable_data_hash"}},
-    {"groups", object_class::group, {"group_class"}},
-    {"container_requests", object_class::container_request, {"container_uuid"}},
-    {"containers", object_class::container, {}},
-    {"workflows", object_class::workflow, {"collection_uuid"}},
-    {"users", object_class::user, {"is_active", "redirect_to_user_uuid", "is_admin"}},
-    {"links", object_class::link, {"link_class", "head_uuid", "tail_uuid"}},
-    {"api_client_authorizations", object_class::token, {"user_id"}},
-    {"virtual_machines", object_class::virtual_machine, {}},
-    {"credentials", object_class::credential, {}},
-    {"authorized_keys", object_class::authorized_key, {}},
-}};
-
-/// The values of one row of a table, by place; those that are not there are empty, zero or false.
-struct reading {
-    const row &values;
-    const relation &table;
-
-    [[nodiscard]] std::uint32_t type(int place) const {
-        return table.columns()[static_cast<std::size_t>(place)].type;
-    }
-    [[nodiscard]] std::string_view text(int place) const {
-        return place < 0 ? std::string_view() : to_text(values[place], type(place)).value_or("");
-    }
-    [[nodiscard]] std::optional<std::int64_t> number(int place) const {
-        return place < 0 ? std::nullopt : to_integer(values[place], type(place));
-    }
-    [[nodiscard]] std::optional<std::int64_t> time(int place) const {
-        return place < 0 ? std::nullopt : to_unix_microseconds(values[place], type(place));
-    }
-    [[nodiscard]] bool flag(int place) const {
-        return place >= 0 && to_boolean(values[place]).value_or(false);
-    }
-    [[nodiscard]] uuid_text uuid(int place) const { return uuid_text(text(place)); }
-};
-
-grant grant_of(const reading &from, int level, int owned) {
-    const auto number = from.number(level).value_or(0);
-    if (number < 1)
-        return {}; // level 0 is in the table after a full refresh, and grants nothing
-    return {static_cast<std::uint8_t>(number > 3 ? 3 : number), from.flag(owned)};
-}
-
-object_facts facts_of(object_class what, const reading &from, int id, int owner, int trash_at, int first,
-                      int second, int third) {
-    object_facts made;
-    made.exists = true;
-    made.row_id = from.number(id).value_or(0);
-    made.owner = from.uuid(owner);
-    made.trash_at = from.time(trash_at).value_or(object_facts::never);
-    switch (what) {
-    case object_class::group:
-        made.role = from.text(first) == "role";
-        break;
-    case object_class::container_request:
-    case object_class::workflow:
-        made.linked = from.uuid(first);
-        break;
-    case object_class::user:
-        made.active = from.flag(first);
-        made.redirected = !from.text(second).empty();
-        made.admin = from.flag(third);
-        break;
-    case object_class::link:
-        made.permission = from.text(first) == "permission";
-        if (made.permission) {
-            made.linked = from.uuid(second);
-            made.tail = from.uuid(third);
-        }
-        break;
-    case object_class::token:
-        made.user_id = from.number(first).value_or(0);
-        break;
-    default:
-        break;
-    }
-    return made;
+uuid_text uuid_at(const typed_row &row, int place) {
+    return uuid_text(row.text(place).value_or(""));
 }
 
 } // namespace
 
-const access_change_reader::places &access_change_reader::find(const relation &table) {
-    if (known_.size() >= most_known)
-        known_.clear();
-    const auto [found, is_new] = known_.try_emplace(table.id());
-    auto &at = found->second;
-    if (!is_new)
-        return at;
+access_change_reader::places access_change_reader::look_at(const relation &table) {
+    places at;
     if (table.name() == "materialized_permissions") {
-        at = {.what = followed::permissions,
-              .uuid = table.find("user_uuid"),
-              .first = table.find("target_uuid"),
-              .second = table.find("perm_level"),
-              .third = table.find("traverse_owned")};
+        at.what = followed::permissions;
+        at.key = table.find("user_uuid");
+        at.target = table.find("target_uuid");
+        at.level = table.find("perm_level");
+        at.owned = table.find("traverse_owned");
     } else if (table.name() == "trashed_groups") {
-        at = {
-            .what = followed::trashed, .uuid = table.find("group_uuid"), .trash_at = table.find("trash_at")};
+        at.what = followed::trashed;
+        at.key = table.find("group_uuid");
+        at.trash_at = table.find("trash_at");
     } else if (table.name() == "frozen_groups") {
-        at = {.what = followed::frozen, .uuid = table.find("uuid")};
-    } else {
-        for (const auto &one : object_tables) {
-            if (one.name != table.name())
-                continue;
-            const auto place = [&](std::size_t number) {
-                return one.columns[number].empty() ? -1 : table.find(one.columns[number]);
-            };
-            at = {.what = followed::object,
-                  .objects = one.what,
-                  .id = table.find("id"),
-                  .uuid = table.find("uuid"),
-                  .owner = table.find("owner_uuid"),
-                  .trash_at = table.find("trash_at"),
-                  .first = place(0),
-                  .second = place(1),
-                  .third = place(2)};
-        }
+        at.what = followed::frozen;
+        at.key = table.find("uuid");
+    } else if (at.objects = class_of_table(table.name()); at.objects != object_class::none) {
+        at.what = followed::object;
+        at.key = table.find("uuid");
+        for (const auto column : columns_of(at.objects))
+            at.facts[static_cast<std::size_t>(column)] = table.find(name_of(column));
     }
     return at;
 }
@@ -141,7 +52,7 @@ const access_change_reader::places &access_change_reader::find(const relation &t
 void access_change_reader::read(const transaction &of, const change &in, std::vector<access_change> &into) {
     if (in.table == nullptr)
         return;
-    const auto &at = find(*in.table);
+    const auto &at = known_.find(*in.table, look_at);
     if (at.what == followed::no)
         return;
     if (at.what == followed::object)
@@ -158,12 +69,13 @@ void access_change_reader::read(const transaction &of, const change &in, std::ve
     const auto add = [&](const row &values, bool is_new) {
         if (values.empty())
             return;
-        const reading from{values, *in.table};
-        const auto key = from.uuid(at.uuid);
+        const typed_row from(values, *in.table);
+        const auto key = uuid_at(from, at.key);
         switch (at.what) {
         case followed::permissions: {
-            const auto granted = grant_of(from, at.second, at.third);
-            into.emplace_back(grant_change{key, from.uuid(at.first), is_new ? grant() : granted,
+            const auto granted =
+                grant::of_row(from.integer(at.level).value_or(0), from.boolean(at.owned).value_or(false));
+            into.emplace_back(grant_change{key, uuid_at(from, at.target), is_new ? grant() : granted,
                                            is_new ? granted : grant()});
             break;
         }
@@ -188,31 +100,22 @@ void access_change_reader::read_object(const transaction &of, const change &in, 
         into.emplace_back(object_unknown{at.objects, {}});
         return;
     }
+    const typed_row from(in.kind == change_kind::remove ? of.old_row(in) : of.new_row(in), *in.table);
+    const placed_row row{from, at.facts};
+    const auto uuid = uuid_at(from, at.key);
     if (in.kind == change_kind::remove) {
-        const auto values = of.old_row(in);
-        const reading from{values, *in.table};
-        if (const auto uuid = from.uuid(at.uuid); !uuid.empty()) {
+        if (!uuid.empty())
             into.emplace_back(object_change{uuid, {}});
-        } else if (const auto id = from.number(at.id)) {
+        else if (const auto id = row.integer(fact_column::id))
             into.emplace_back(object_gone{at.objects, *id});
-        }
         return;
     }
-    const auto values = of.new_row(in);
-    const reading from{values, *in.table};
-    const auto uuid = from.uuid(at.uuid);
     if (uuid.empty())
         return;
-    if (at.owner < 0 && at.objects != object_class::token) {
+    if (has_column(at.objects, fact_column::owner_uuid) && !row.has(fact_column::owner_uuid))
         into.emplace_back(object_unknown{at.objects, uuid});
-        return;
-    }
-    auto facts = facts_of(at.objects, from, at.id, at.owner, at.trash_at, at.first, at.second, at.third);
-    if (at.objects == object_class::collection) {
-        facts.current = at.first < 0 || from.text(at.first) == uuid.view();
-        facts.linked = content_key(from.text(at.second));
-    }
-    into.emplace_back(object_change{uuid, facts});
+    else
+        into.emplace_back(object_change{uuid, facts_of(at.objects, uuid.view(), row)});
 }
 
 } // namespace walcast

@@ -1,13 +1,15 @@
 #pragma once
 
 #include "server/access/grant_set.hpp"
+#include "server/access/object_columns.hpp"
 #include "server/access/object_facts.hpp"
 #include "server/access/uuid_text.hpp"
+#include "server/feed/shape_cache.hpp"
 #include "server/feed/transaction.hpp"
 
+#include <array>
 #include <cstdint>
 #include <optional>
-#include <unordered_map>
 #include <variant>
 #include <vector>
 
@@ -72,15 +74,18 @@ class access_change_reader {
   private:
     enum class followed : std::uint8_t { no, permissions, trashed, frozen, object };
     struct places {
+        places() { facts.fill(-1); }
+
         followed what = followed::no;
         object_class objects = object_class::none;
-        int id = -1, uuid = -1, owner = -1, trash_at = -1, first = -1, second = -1, third = -1;
+        int key = -1, target = -1, level = -1, owned = -1, trash_at = -1;
+        std::array<int, fact_column_count> facts; ///< by fact_column
     };
-    const places &find(const relation &table);
+    [[nodiscard]] static places look_at(const relation &table);
     void read_object(const transaction &of, const change &in, const places &at,
                      std::vector<access_change> &into) const;
 
-    std::unordered_map<std::uint64_t, places> known_; ///< by relation::id()
+    shape_cache<places> known_;
 };
 
 } // namespace walcast

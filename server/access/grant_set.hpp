@@ -13,6 +13,12 @@ struct grant {
     std::uint8_t level = 0; ///< 1 read or login, 2 write, 3 manage
     bool owned = false;     ///< traverse_owned: what the target owns is covered too
 
+    /// As the table has it; other levels may be in it after a full refresh, and grant nothing.
+    [[nodiscard]] static grant of_row(std::int64_t perm_level, bool traverse_owned) {
+        if (perm_level < 1)
+            return {};
+        return {static_cast<std::uint8_t>(perm_level > 3 ? 3 : perm_level), traverse_owned};
+    }
     bool operator==(const grant &) const = default;
 };
 

@@ -1,5 +1,7 @@
 #include "server/access/readers.hpp"
 
+#include "server/access/object_columns.hpp"
+
 namespace walcast {
 
 namespace {
@@ -22,6 +24,8 @@ class look {
             return add(kind::everyone);
         if (what == object_class::container)
             return container(uuid);
+        if (columns_of(what).empty())
+            return; // of a class without rules
         const auto *facts = find(uuid);
         if (facts == nullptr || !facts->exists)
             return;
@@ -116,8 +120,7 @@ class look {
         add(kind::user, one.linked.view());
         add(kind::reaches, one.linked.view(), 3);
         // The owner of a container, too: who may manage it is another question than who may read it.
-        const auto what = class_of(one.linked.view());
-        if (what == object_class::none || what == object_class::token || what == object_class::keep_service)
+        if (!has_column(class_of(one.linked.view()), fact_column::owner_uuid))
             return;
         const auto *head = find(one.linked.view());
         if (head != nullptr && head->exists)

@@ -4,7 +4,7 @@
 #include "server/access/uuid_text.hpp"
 
 #include <cstdint>
-#include <functional>
+#include <optional>
 #include <string_view>
 #include <unordered_map>
 #include <unordered_set>
@@ -22,6 +22,20 @@ struct hidden_groups {
         return found != trashed.end() && found->second <= at_us;
     }
     [[nodiscard]] bool is_frozen(const uuid_text &group) const { return frozen.contains(group); }
+
+    /// Nothing: it is not trashed.
+    void set_trashed(const uuid_text &group, std::optional<std::int64_t> at_us) {
+        if (at_us)
+            trashed[group] = *at_us;
+        else
+            trashed.erase(group);
+    }
+    void set_frozen(const uuid_text &group, bool is_frozen_now) {
+        if (is_frozen_now)
+            frozen.insert(group);
+        else
+            frozen.erase(group);
+    }
 };
 
 /// One reason for which users may read an object; administrators need none.
@@ -73,8 +87,11 @@ class reader_rules {
     return event_type == "delete" ? object_owner_uuid : object_uuid;
 }
 
-/// Its uuid, or the content_key of a portable data hash; empty for anything else.
-[[nodiscard]] inline uuid_text object_key(std::string_view text) {
+/// The same as a key: its uuid, or the content_key of a portable data hash; empty for anything else. `Event`
+/// has these three.
+template <class Event>
+[[nodiscard]] uuid_text deciding_key(const Event &of) {
+    const auto text = object_that_decides(of.event_type, of.object_uuid, of.object_owner_uuid);
     return text.size() > uuid_text::full ? content_key(text) : uuid_text(text);
 }
 

@@ -1,46 +1,16 @@
 #include "server/access/scopes.hpp"
 
+#include "server/access/uuid_text.hpp"
+
 #include <algorithm>
-#include <array>
 #include <rapidjson/document.h>
-#include <utility>
 
 namespace walcast {
 
 namespace {
 
 constexpr std::string_view api = "/arvados/v1/";
-constexpr std::size_t uuid_length = 27;
 constexpr std::size_t hash_digits = 32;
-
-/// The class part of a uuid, and what the API calls its objects.
-constexpr std::array<std::pair<std::string_view, std::string_view>, 14> resources{{
-    {"4zz18", "collections"},
-    {"57u5n", "logs"},
-    {"xvhdp", "container_requests"},
-    {"dz642", "containers"},
-    {"j7d0g", "groups"},
-    {"tpzed", "users"},
-    {"o0j2j", "links"},
-    {"7fd4e", "workflows"},
-    {"gj3su", "api_client_authorizations"},
-    {"fngyi", "authorized_keys"},
-    {"2x53u", "virtual_machines"},
-    {"bi6l4", "keep_services"},
-    {"gv0sa", "user_agreements"},
-    {"oss07", "credentials"},
-}};
-
-std::string_view resource_of(std::string_view uuid) {
-    if (uuid.size() > hash_digits && uuid[hash_digits] == '+')
-        return "collections";
-    if (uuid.size() != uuid_length || uuid[5] != '-' || uuid[11] != '-')
-        return {};
-    const auto infix = uuid.substr(6, 5);
-    const auto *const found =
-        std::find_if(resources.begin(), resources.end(), [&](const auto &one) { return one.first == infix; });
-    return found == resources.end() ? std::string_view() : found->second;
-}
 
 /// A list in YAML as Rails wrote it: `---`, then one `- item` a line, quoted or not.
 std::vector<std::string> parse_yaml_list(std::string_view text) {
@@ -95,7 +65,8 @@ bool scope_allows(const std::vector<std::string> &scopes, std::string_view metho
 }
 
 std::string read_path(std::string_view uuid) {
-    const auto resource = resource_of(uuid);
+    const bool is_hash = uuid.size() > hash_digits && uuid[hash_digits] == '+';
+    const auto resource = resource_of(is_hash ? object_class::collection : class_of(uuid));
     if (resource.empty())
         return {};
     return std::string(api).append(resource).append("/").append(uuid);

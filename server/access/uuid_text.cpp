@@ -11,7 +11,7 @@ struct known_class {
     object_class what;
 };
 
-constexpr std::array<known_class, 12> classes{{
+constexpr std::array<known_class, 14> classes{{
     {"4zz18", "collections", object_class::collection},
     {"j7d0g", "groups", object_class::group},
     {"xvhdp", "container_requests", object_class::container_request},
@@ -24,7 +24,10 @@ constexpr std::array<known_class, 12> classes{{
     {"oss07", "credentials", object_class::credential},
     {"fngyi", "authorized_keys", object_class::authorized_key},
     {"bi6l4", "keep_services", object_class::keep_service},
+    {"gv0sa", "user_agreements", object_class::user_agreement},
+    {"57u5n", "logs", object_class::log},
 }};
+
 // A key for content: a mark, the MD5 in 16 bytes, the size as it is written.
 constexpr char content_mark = '\1';
 constexpr std::size_t md5_digits = 32;
@@ -85,6 +88,12 @@ std::string_view resource_of(object_class what) {
     const auto found =
         std::find_if(classes.begin(), classes.end(), [&](const auto &one) { return one.what == what; });
     return found == classes.end() ? std::string_view() : found->resource;
+}
+
+object_class class_of_resource(std::string_view resource) {
+    const auto found = std::find_if(classes.begin(), classes.end(),
+                                    [&](const auto &one) { return one.resource == resource; });
+    return found == classes.end() ? object_class::none : found->what;
 }
 
 } // namespace walcast

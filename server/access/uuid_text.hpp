@@ -37,7 +37,7 @@ class uuid_text {
 
 /// What a uuid is the uuid of: its eighth to twelfth character (facts: identifiers).
 enum class object_class : std::uint8_t {
-    none, ///< not a uuid, or of a class without rules: nobody reads it but administrators
+    none, ///< not a uuid, or of an unknown class: nobody reads it but administrators
     collection,
     group,
     container_request,
@@ -50,11 +50,15 @@ enum class object_class : std::uint8_t {
     credential,
     authorized_key,
     keep_service,
+    user_agreement, ///< without rules
+    log,            ///< likewise
 };
 
 [[nodiscard]] object_class class_of(std::string_view uuid);
-/// The resource in the path of the REST API, such as `collections`; empty for `none`.
+/// The resource in the path of the REST API, which is also the name of the table, such as `collections`;
+/// empty for `none`. And back.
 [[nodiscard]] std::string_view resource_of(object_class what);
+[[nodiscard]] object_class class_of_resource(std::string_view resource);
 
 } // namespace walcast
 

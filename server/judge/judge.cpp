@@ -102,8 +102,7 @@ void judge::begin(const item &next) {
 }
 
 void judge::note_event(const event &what) {
-    open_.push_back(
-        object_key(object_that_decides(what.event_type, what.object_uuid, what.object_owner_uuid)));
+    open_.push_back(deciding_key(what));
     if (!polls_)
         return;
     const auto changed = class_of(what.object_uuid);
@@ -133,16 +132,10 @@ void judge::apply(const access_change &change) {
         grants_.apply(*grant);
         weight_ = heavy_transaction + 1;
     } else if (const auto *trash = std::get_if<trash_change>(&change)) {
-        if (trash->after)
-            hidden_.trashed[trash->group] = *trash->after;
-        else
-            hidden_.trashed.erase(trash->group);
+        hidden_.set_trashed(trash->group, trash->after);
         weight_ = heavy_transaction + 1;
     } else if (const auto *freeze = std::get_if<freeze_change>(&change)) {
-        if (freeze->after)
-            hidden_.frozen.insert(freeze->group);
-        else
-            hidden_.frozen.erase(freeze->group);
+        hidden_.set_frozen(freeze->group, freeze->after);
         weight_ = heavy_transaction + 1;
     } else if (const auto *object = std::get_if<object_change>(&change)) {
         objects_.set(object->uuid, object->facts);

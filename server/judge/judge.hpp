@@ -15,9 +15,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
-#include <optional>
-#include <string>
-#include <string_view>
+#include <span>
 #include <unordered_map>
 #include <vector>
 
@@ -121,9 +119,9 @@ class judge {
     void ask(access_query query);
     void take(access_answer given);
     [[nodiscard]] bool too_old(const access_answer &given, const outstanding &of) const;
-    void take_hidden(access_answer &given, const outstanding &of);
+    /// `ahead`: the changes in the queue, in order.
+    void take_hidden(access_answer &given, const outstanding &of, std::span<const access_change> ahead);
     void take_objects(const access_answer &given, const outstanding &of, const past_facts &past);
-    [[nodiscard]] std::vector<access_change> to_come();
     void decide_waiting(std::int64_t now_us);
     void tell_ready();
 

@@ -20,9 +20,7 @@ constexpr std::size_t looked_ahead = 2'000;
 void judge::ask_for_origins() {
     if (joining_.empty() && !grants_.anybody())
         return;
-    if (!hidden_known_ && !std::exchange(hidden_asked_, true))
-        ask({.hidden = true});
-    else if (hidden_known_ && polls_ && !std::exchange(hidden_asked_, true))
+    if ((!hidden_known_ || polls_) && !std::exchange(hidden_asked_, true))
         ask({.hidden = true});
     while (grants_.wants()) {
         access_query query{.origins = grants_.take_wanted(most_origins_asked, last_query_ + 1)};
@@ -60,9 +58,7 @@ void judge::look_ahead(std::vector<uuid_text> &into) {
                 return;
             if (events_.read(*next.segment, change, what) != event_problem::none)
                 continue;
-            const auto decides =
-                object_key(object_that_decides(what.event_type, what.object_uuid, what.object_owner_uuid));
-            const auto rule = rules_.readers_of(decides.view(), objects_, hidden_, 0);
+            const auto rule = rules_.readers_of(deciding_key(what).view(), objects_, hidden_, 0);
             into.insert(into.end(), rule.missing.begin(), rule.missing.end());
         }
     }
@@ -102,7 +98,7 @@ bool judge::too_old(const access_answer &given, const outstanding &of) const {
         return true;
     const auto seen = visibility::parse(given.snapshot);
     const auto kept = recent_count_ - recent_.size();
-    for (auto number = std::max(kept, std::uint64_t{0}); number < of.recent; ++number)
+    for (auto number = kept; number < of.recent; ++number)
         if (!seen || !seen->sees(recent_[static_cast<std::size_t>(number - kept)]))
             return true;
     return false;
@@ -124,17 +120,16 @@ void judge::take(access_answer given) {
         return;
     }
     past_facts past;
+    std::vector<access_change> ahead;
+    for (const auto &next : queue_)
+        if (next.segment)
+            past.add(*next.segment, events_, changes_, ahead);
     std::vector<grant_change> grants_ahead;
-    if (!queue_.empty()) {
-        for (const auto &next : queue_)
-            if (next.segment)
-                past.add(*next.segment, events_, changes_);
-        for (const auto &change : to_come())
-            if (const auto *grant = std::get_if<grant_change>(&change))
-                grants_ahead.push_back(*grant);
-    }
+    for (const auto &change : ahead)
+        if (const auto *grant = std::get_if<grant_change>(&change))
+            grants_ahead.push_back(*grant);
     if (of.query.hidden)
-        take_hidden(given, of);
+        take_hidden(given, of, ahead);
     for (auto &rows : given.origins) {
         object_facts before;
         if (past.find(rows.user, before) == past_facts::answer::known) {
@@ -146,43 +141,21 @@ void judge::take(access_answer given) {
     take_objects(given, of, past);
 }
 
-void judge::take_hidden(access_answer &given, const outstanding &of) {
+void judge::take_hidden(access_answer &given, const outstanding &of, std::span<const access_change> ahead) {
     hidden_ = std::move(given.hidden);
     hidden_known_ = true;
-    const auto put_trash = [this](const uuid_text &group, const std::optional<std::int64_t> &when) {
-        if (when)
-            hidden_.trashed[group] = *when;
-        else
-            hidden_.trashed.erase(group);
-    };
-    const auto put_frozen = [this](const uuid_text &group, bool frozen) {
-        if (frozen)
-            hidden_.frozen.insert(group);
-        else
-            hidden_.frozen.erase(group);
-    };
     for (const auto &change : of.since) {
         if (const auto *trash = std::get_if<trash_change>(&change))
-            put_trash(trash->group, trash->after);
+            hidden_.set_trashed(trash->group, trash->after);
         else if (const auto *freeze = std::get_if<freeze_change>(&change))
-            put_frozen(freeze->group, freeze->after);
+            hidden_.set_frozen(freeze->group, freeze->after);
     }
-    const auto ahead = to_come();
     for (auto at = ahead.rbegin(); at != ahead.rend(); ++at) {
         if (const auto *trash = std::get_if<trash_change>(&*at))
-            put_trash(trash->group, trash->before);
+            hidden_.set_trashed(trash->group, trash->before);
         else if (const auto *freeze = std::get_if<freeze_change>(&*at))
-            put_frozen(freeze->group, freeze->before);
+            hidden_.set_frozen(freeze->group, freeze->before);
     }
-}
-
-std::vector<access_change> judge::to_come() {
-    std::vector<access_change> found;
-    for (const auto &next : queue_)
-        if (next.segment)
-            for (const auto &change : next.segment->changes())
-                changes_.read(*next.segment, change, found);
-    return found;
 }
 
 void judge::take_objects(const access_answer &given, const outstanding &of, const past_facts &past) {

@@ -1,5 +1,6 @@
 #include "server/judge/past_facts.hpp"
 
+#include "server/access/object_columns.hpp"
 #include "server/feed/value.hpp"
 
 #include <rapidjson/document.h>
@@ -9,17 +10,38 @@ namespace walcast {
 
 namespace {
 
-std::string_view text_of(const rapidjson::Value &from, const char *name) {
-    const auto found = from.FindMember(name);
-    if (found == from.MemberEnd() || !found->value.IsString())
-        return {};
-    return {found->value.GetString(), found->value.GetStringLength()};
-}
+/// A row's attributes in JSON, as facts_of() reads it.
+struct attributes {
+    const rapidjson::Value &object;
 
-bool flag_of(const rapidjson::Value &from, const char *name) {
-    const auto found = from.FindMember(name);
-    return found != from.MemberEnd() && found->value.IsBool() && found->value.GetBool();
-}
+    [[nodiscard]] const rapidjson::Value *find(std::string_view name) const {
+        const rapidjson::Value key(
+            rapidjson::StringRef(name.data(), static_cast<rapidjson::SizeType>(name.size())));
+        const auto found = object.FindMember(key);
+        return found == object.MemberEnd() ? nullptr : &found->value;
+    }
+    [[nodiscard]] bool has(fact_column column) const { return find(name_of(column)) != nullptr; }
+    [[nodiscard]] std::optional<std::string_view> text(std::string_view name) const {
+        const auto *found = find(name);
+        if (found == nullptr || !found->IsString())
+            return std::nullopt;
+        return std::string_view(found->GetString(), found->GetStringLength());
+    }
+    [[nodiscard]] std::optional<std::string_view> text(fact_column column) const {
+        return text(name_of(column));
+    }
+    [[nodiscard]] std::optional<std::int64_t> integer(fact_column column) const {
+        const auto *found = find(name_of(column));
+        return found != nullptr && found->IsInt64() ? std::optional(found->GetInt64()) : std::nullopt;
+    }
+    [[nodiscard]] std::optional<bool> boolean(fact_column column) const {
+        const auto *found = find(name_of(column));
+        return found != nullptr && found->IsBool() ? std::optional(found->GetBool()) : std::nullopt;
+    }
+    [[nodiscard]] std::optional<std::int64_t> time(fact_column column) const {
+        return parse_timestamp(text(column).value_or(""));
+    }
+};
 
 } // namespace
 
@@ -37,68 +59,32 @@ std::optional<object_facts> old_facts(std::string_view event_type, object_class 
     const auto found = parsed.FindMember("old_attributes");
     if (found == parsed.MemberEnd() || !found->value.IsObject())
         return std::nullopt;
-    const auto &old = found->value;
-    const auto id = old.FindMember("id");
-    if (id == old.MemberEnd() || !id->value.IsInt64() || text_of(old, "uuid") != uuid)
+    const attributes old{found->value};
+    if (!old.integer(fact_column::id) || old.text("uuid") != uuid)
         return std::nullopt;
-    object_facts made;
-    made.exists = true;
-    made.row_id = id->value.GetInt64();
-    made.owner = uuid_text(text_of(old, "owner_uuid"));
-    made.trash_at = parse_timestamp(text_of(old, "trash_at")).value_or(object_facts::never);
-    switch (what) {
-    case object_class::collection:
-        made.current = text_of(old, "current_version_uuid") == uuid;
-        made.linked = content_key(text_of(old, "portable_data_hash"));
-        break;
-    case object_class::group:
-        made.role = text_of(old, "group_class") == "role";
-        break;
-    case object_class::container_request:
-        made.linked = uuid_text(text_of(old, "container_uuid"));
-        break;
-    case object_class::workflow:
-        made.linked = uuid_text(text_of(old, "collection_uuid"));
-        break;
-    case object_class::user:
-        made.active = flag_of(old, "is_active");
-        made.admin = flag_of(old, "is_admin");
-        made.redirected = !text_of(old, "redirect_to_user_uuid").empty();
-        break;
-    case object_class::link:
-        made.permission = text_of(old, "link_class") == "permission";
-        if (made.permission) {
-            made.linked = uuid_text(text_of(old, "head_uuid"));
-            made.tail = uuid_text(text_of(old, "tail_uuid"));
-        }
-        break;
-    case object_class::token:
-        if (const auto user = old.FindMember("user_id"); user != old.MemberEnd() && user->value.IsInt64())
-            made.user_id = user->value.GetInt64();
-        break;
-    default:
-        break;
-    }
-    return made;
+    return facts_of(what, uuid, old);
 }
 
-void past_facts::add(const transaction &next, event_reader &events, access_change_reader &changes) {
-    std::vector<access_change> found;
+void past_facts::add(const transaction &next, event_reader &events, access_change_reader &changes,
+                     std::vector<access_change> &found) {
     // First the rows of `logs`: that an object was touched says less.
     event what;
     for (const auto &change : next.changes()) {
         if (events.read(next, change, what) != event_problem::none)
             continue;
         const uuid_text uuid(what.object_uuid);
+        if (uuid.empty() || before_.contains(uuid))
+            continue;
         const auto facts =
             old_facts(what.event_type, class_of(what.object_uuid), what.object_uuid, what.properties);
-        if (!uuid.empty() && facts)
-            before_.try_emplace(uuid, facts);
+        if (facts)
+            before_.emplace(uuid, facts);
     }
+    const auto first = found.size();
     for (const auto &change : next.changes())
         changes.read(next, change, found);
-    for (const auto &one : found)
-        if (const auto *object = std::get_if<object_change>(&one))
+    for (auto at = first; at < found.size(); ++at)
+        if (const auto *object = std::get_if<object_change>(&found[at]))
             before_.try_emplace(object->uuid, std::nullopt);
 }
 

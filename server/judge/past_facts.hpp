@@ -19,8 +19,9 @@ namespace walcast {
 /// touches an object they say how it was before.
 class past_facts {
   public:
-    /// Looks at the transactions in the order of the stream.
-    void add(const transaction &next, event_reader &events, access_change_reader &changes);
+    /// Looks at the transactions in the order of the stream; their changes are added to `found`, too.
+    void add(const transaction &next, event_reader &events, access_change_reader &changes,
+             std::vector<access_change> &found);
 
     enum class answer : std::uint8_t { untouched, known, unknown };
     /// `known`: `into` is set.

@@ -201,8 +201,7 @@ void v0_session::ask_decisions(std::uint64_t from, std::uint64_t end, const subs
             break;
         if (wanted(number, *what, replayed) &&
             judge(number, *what, replayed != nullptr) == permission::undecided)
-            events.emplace_back(what->id, object_key(object_that_decides(what->event_type, what->object_uuid,
-                                                                         what->object_owner_uuid)));
+            events.emplace_back(what->id, deciding_key(*what));
     }
     decide(std::move(events), [this] { pump(); });
 }

@@ -85,9 +85,7 @@ void v0_session::decide_scanned(log_rows read) {
     if (who() && !who()->is_admin)
         for (const auto &row : read.rows)
             if (const auto what = hub_.event_of(*row); what && replays_.front().of->filter->matches(*what))
-                events.emplace_back(what->id,
-                                    object_key(object_that_decides(what->event_type, what->object_uuid,
-                                                                   what->object_owner_uuid)));
+                events.emplace_back(what->id, deciding_key(*what));
     const auto then = [this, read = std::move(read)] {
         if (!replays_.empty())
             send_scanned(replays_.front(), read);

@@ -53,7 +53,7 @@ stage server/access server/feed
 stage db server/feed server/ops server/access
 stage server/remote server/ops server/feed server/access
 stage server/protocol server/feed
-stage server/judge server/ops server/feed server/access server/protocol
+stage server/judge server/feed server/access server/protocol
 stage server/session server/ops server/feed server/access server/protocol
 stage server/net server/ops server/access server/session server/protocol
 stage server/watch server/ops server/feed server/protocol
