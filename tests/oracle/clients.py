@@ -3,13 +3,13 @@
 import asyncio
 import json
 import random
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from support.arvados import SYSTEM_ROOT_TOKEN
 from support.client import Filter
+from oracle.loop_thread import LoopThread
 from oracle.rows import BEACON, EVENT_TYPES, OBJECTS
 from oracle.socket_client import Ended, SocketClient
 
@@ -66,36 +66,20 @@ class Follower:
             del self.ids[:gone]
 
 
-class Clients:
+class Clients(LoopThread):
     """Runs all followers in an event loop on a thread of its own. `hurry` makes the slow and restless ones ordinary."""
 
     def __init__(self, direct_port: int, proxy_port: int, seed: str) -> None:
+        super().__init__()
         self.followers = [Follower(habit) for habit in habits()]
         self.hurry = False
         self._ports = {False: direct_port, True: proxy_port}
         self._random = random.Random(seed)
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True, name="clients")
-        self._thread.start()
-        self._tasks = [asyncio.run_coroutine_threadsafe(self._live(one), self._loop) for one in self.followers]
-
-    def close(self) -> None:
-        async def end() -> None:
-            others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-            for task in others:
-                task.cancel()
-            await asyncio.gather(*others, return_exceptions=True)
-
-        asyncio.run_coroutine_threadsafe(end(), self._loop).result(20)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
+        self._run(self._live(one) for one in self.followers)
 
     def lacking(self, beacon: int) -> list[Follower]:
         """Those that have not been sent this beacon."""
-        for task in self._tasks:
-            if task.done():
-                task.result()
+        self._raise_failures()
         return [one for one in self.followers if one.beacon < beacon]
 
     async def _live(self, one: Follower) -> None:

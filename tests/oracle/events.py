@@ -5,6 +5,7 @@ import time
 from dataclasses import asdict, dataclass
 
 from oracle.clients import Follower
+from oracle.driver import Violation
 from oracle.faults import inflict
 from oracle.judge import Event, Order, judge
 from oracle.plan import Fault, Round
@@ -27,10 +28,6 @@ class Inflicted:
     began: float
     ended: float = 0.0
     error: BaseException | None = None
-
-
-class Violation(Exception):
-    """What a round found wrong."""
 
 
 class Events:

@@ -7,7 +7,8 @@ import pytest
 
 from oracle.grants.plan import plan_round
 from oracle.grants.report import Report
-from oracle.grants.rounds import Rounds, Violation
+from oracle.driver import Violation
+from oracle.grants.rounds import Rounds
 from oracle.grants.stand_in import StandIn
 from oracle.grants.world import World
 

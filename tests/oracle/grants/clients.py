@@ -3,7 +3,6 @@
 import asyncio
 import json
 import random
-import threading
 import time
 from dataclasses import dataclass, field
 from urllib.parse import quote
@@ -11,6 +10,7 @@ from urllib.parse import quote
 import psycopg
 
 from oracle.grants.judge import Stay
+from oracle.loop_thread import LoopThread
 from oracle.socket_client import Ended, SocketClient
 
 
@@ -40,7 +40,7 @@ class Session:
         return stays
 
 
-class Clients:
+class Clients(LoopThread):
     """Runs all sessions in an event loop on a thread of its own.
 
     `busy`: writers write; slow and restless sessions are ordinary ones otherwise. `open`: whether those who lost
@@ -48,33 +48,17 @@ class Clients:
     """
 
     def __init__(self, sessions: list[Session], port: int, places: psycopg.Connection, seed: str) -> None:
+        super().__init__()
         self.sessions = sessions
         self.busy = False
         self.open = True
         self._port = port
         self._places = places
         self._random = random.Random(seed)
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True, name="clients")
-        self._thread.start()
-        self._tasks = [asyncio.run_coroutine_threadsafe(self._live(one), self._loop) for one in sessions]
-
-    def close(self) -> None:
-        async def end() -> None:
-            others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-            for task in others:
-                task.cancel()
-            await asyncio.gather(*others, return_exceptions=True)
-
-        asyncio.run_coroutine_threadsafe(end(), self._loop).result(20)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
+        self._run(self._live(one) for one in sessions)
 
     def unsettled(self) -> list[Session]:
-        for task in self._tasks:
-            if task.done():
-                task.result()
+        self._raise_failures()
         return [one for one in self.sessions if not one.settled or one.renew]
 
     def take(self) -> dict[str, list[Stay]]:
@@ -82,7 +66,8 @@ class Clients:
         async def all_of_them() -> dict[str, list[Stay]]:
             return {one.name: one.take() for one in self.sessions}
 
-        return asyncio.run_coroutine_threadsafe(all_of_them(), self._loop).result(20)
+        taken: dict[str, list[Stay]] = self._call(all_of_them())
+        return taken
 
     def place(self) -> int:
         """No transaction with a greater place has committed yet. One query, in the loop's thread: it must not be late."""

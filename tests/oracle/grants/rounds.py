@@ -4,6 +4,7 @@ import re
 import time
 from dataclasses import dataclass
 
+from oracle.driver import Violation
 from oracle.faults import inflict
 from oracle.grants.clients import Session, wait_settled
 from oracle.grants.judge import Answer, Stay, complete, judge
@@ -17,10 +18,6 @@ from oracle.plan import Fault
 PATIENCE = 30.0         # seconds within which everybody must have everything
 KEPT_ROUNDS = 20        # whose events stay in `logs`
 LISTENER_BOUND = 6.0    # seconds after which a relay without a slot knows of every change
-
-
-class Violation(Exception):
-    """What a round found wrong."""
 
 
 @dataclass(frozen=True)
