@@ -1,9 +1,12 @@
-# Checks of single files: each header compiles alone, clang-tidy has nothing against a source. Sourced by lint.sh.
+# Checks of single files: each header compiles alone, clang-tidy or its analyzer has nothing against a source. Sourced by
+# lint.sh.
 # ninja does the work, so that they run in parallel and, later, only for what changed: build/checks/build.ninja is
 # written anew each time, ninja remembers what passed.
 # shellcheck shell=bash
 
-# check_files headers|tidy: ends with one line `N passed, N failed`.
+analyzed='-*,clang-analyzer-core.*,clang-analyzer-cplusplus.Move,clang-analyzer-cplusplus.InnerPointer,clang-analyzer-unix.Malloc'
+
+# check_files headers|tidy|analyze: ends with one line `N passed, N failed`.
 check_files() {
     local what=$1 log=build/checks/$1.log total failed
     mkdir -p build/checks
@@ -22,7 +25,7 @@ check_files() {
 
 write_rules() {
     local -a headers=() tidied=()
-    local file
+    local file what
     mapfile -t headers < <(sources | grep '\.hpp$')
     mapfile -t tidied < <(sources | grep -v '^tests/' | grep '\.cpp$')
     cat <<NINJA
@@ -34,7 +37,7 @@ rule header
     depfile = \$out.d
     description = \$in
 rule tidy
-    command = clang-tidy-16 --quiet -p \$root/build \$without --extra-arg=-Wno-error --extra-arg=-Wno-unknown-warning-option \$in && touch \$out
+    command = clang-tidy-16 --quiet -p \$root/build \$checks --extra-arg=-Wno-error --extra-arg=-Wno-unknown-warning-option \$in && touch \$out
     description = \$in
 NINJA
     for file in "${headers[@]}"; do
@@ -44,13 +47,16 @@ NINJA
     included_by | while read -r file includes; do
         [[ " ${tidied[*]} " == *" $file "* ]] || continue
         echo "build tidy/$file.ok: tidy \$root/$file | \$root/.clang-tidy $includes"
-        if grep -qE 'co_await|boost/url/src.hpp' -- "$file"; then
-            # The analyzer knows nothing of coroutines and finds faults in Asio's frames; and one in Boost.URL's own sources.
-            echo "    without = --checks=-clang-analyzer-*"
-        fi
-        echo "build tidy: phony tidy/$file.ok" >&3
-    done 3>build/checks/tidy-targets
-    echo "build tidy: phony $(sed 's/.* //' build/checks/tidy-targets | tr '\n' ' ')"
+        echo "tidy/$file.ok" >&3
+        # The analyzer knows nothing of coroutines and finds faults in Asio's frames; and one in Boost.URL's own sources.
+        grep -qE 'co_await|boost/url/src.hpp' -- "$file" && continue
+        echo "build analyze/$file.ok: tidy \$root/$file | $includes"
+        echo "    checks = --checks=$analyzed --warnings-as-errors=*"
+        echo "analyze/$file.ok" >&3
+    done 3>build/checks/targets
+    for what in tidy analyze; do
+        echo "build $what: phony $(grep "^$what/" build/checks/targets | tr '\n' ' ')"
+    done
 }
 
 # The flags that all sources are compiled with, from the compilation database: every -isystem, the warnings.

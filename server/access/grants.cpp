@@ -288,7 +288,8 @@ audience_ptr grants::audience_of(std::span<const reader_term> terms) {
     }
     audience made;
     for (const auto &[id, one] : readers_)
-        if (one.ready && !one.self->admin && std::any_of(left.begin(), left.end(), [&](const auto &term) {
+        if (one.ready && !one.self->admin &&
+            std::any_of(left.begin(), left.end(), [&one = one, this](const auto &term) {
                 return meets(one, *term.first, term.second);
             }))
             made.readers.push_back(id);

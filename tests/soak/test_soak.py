@@ -29,6 +29,8 @@ PADDING = 1000
 #: In a short one they do not, and grow by so much with each event.
 BYTES_PER_EVENT = 0 if LONG else SHARDS * (PADDING + 600)
 VISITORS = 32
+#: Of its first third, a share that may come on top: in a short run the heaps of all threads and the caches still fill.
+GROWTH = 0.03 if LONG else 0.12
 QUERY_CONNECTIONS = 2
 
 
@@ -191,7 +193,7 @@ def test_it_was_a_soak(soak: Soak) -> None:
 
 def test_memory_stays_flat(soak: Soak) -> None:
     course = soak.course
-    allowed = 1024 + 0.03 * course.medians("rss")[0] + course.growth("events") * BYTES_PER_EVENT / 1024
+    allowed = 1024 + GROWTH * course.medians("rss")[0] + course.growth("events") * BYTES_PER_EVENT / 1024
     assert course.growth("rss") <= allowed, f"more than {allowed:.0f} KiB: {course.line('rss')}"
 
 
