@@ -26,7 +26,7 @@ class Session:
     pause: float = 0                # seconds after each read, while writers write
     receive_buffer: int | None = None
     leaves: float = 0               # probability to disconnect after a read
-    resumes: bool = False           # it comes back when the writers are done, with last_log_id; otherwise soon, without
+    resumes: bool = False           # having left, it comes back with last_log_id (else without, and soon)
     stays: list[Stay] = field(default_factory=lambda: [Stay(ended=True)])
     settled: bool = False           # connected, and the server has answered
     mark: int = 0                   # a log id that it may resume after: it has everything up to there
@@ -98,7 +98,8 @@ class Clients(LoopThread):
                 client.abort()
             if one.renew:
                 resume = False
-            while (resume and self.busy and one.resumes) or not self.open:
+            # A replay is decided by what may be read at that time, which is known when nobody writes any more.
+            while (resume and self.busy) or not self.open:
                 await asyncio.sleep(0.005)
 
     async def _follow(self, one: Session, client: SocketClient, stay: Stay) -> bool:
