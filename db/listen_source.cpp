@@ -30,9 +30,21 @@ constexpr std::size_t fetch_rows = 200;
 constexpr auto idle_check = 10s;
 /// And an answer that has not come by then does not come.
 constexpr auto answer_limit = 20s;
+/// So long a row that can be seen may be ahead of its notification; a row without any is not waited for
+/// longer.
+constexpr auto notification_limit = 2s;
+
+lsn log_end(pqxx::connection_base &on) {
+    pqxx::read_transaction in(on);
+    const auto text = in.exec1("SELECT pg_catalog.pg_current_wal_insert_lsn()::text")[0].as<std::string>();
+    in.commit();
+    return parse_lsn(text).value_or(lsn{});
+}
+
+} // namespace
 
 /// Collects the ids that NOTIFY carries, in order.
-class id_receiver : public pqxx::notification_receiver {
+class listen_source::id_receiver : public pqxx::notification_receiver {
   public:
     id_receiver(pqxx::connection_base &on, logger &log)
         : notification_receiver(on, "logs")
@@ -52,15 +64,6 @@ class id_receiver : public pqxx::notification_receiver {
   private:
     logger &log_;
 };
-
-lsn log_end(pqxx::connection_base &on) {
-    pqxx::read_transaction in(on);
-    const auto text = in.exec1("SELECT pg_catalog.pg_current_wal_insert_lsn()::text")[0].as<std::string>();
-    in.commit();
-    return parse_lsn(text).value_or(lsn{});
-}
-
-} // namespace
 
 listen_source::listen_source(listen_options options, batch_sink sink, std::function<bool()> overloaded,
                              logger &log)
@@ -161,7 +164,7 @@ void listen_source::listen() {
     }
     // The scan comes after LISTEN has been committed: what its snapshot does not show will be notified.
     if (ready_)
-        scan(connection, false);
+        hand_over(connection, look(connection));
     else
         begin(connection);
     log_.info("listening", {{"channel", "logs"}});
@@ -173,7 +176,7 @@ void listen_source::listen() {
         }
         if (connection.get_notifs() == 0 && receiver->ids.empty()) {
             if (target_.exchange(0) != 0)
-                scan(connection, false);
+                catch_up(connection, *receiver);
             else if (!wait(connection.sock()))
                 check(connection);
             continue;
@@ -216,36 +219,50 @@ void listen_source::begin(pqxx::connection_base &on) {
     // has were news.
     while (!refill_.empty())
         refill_.erase(refill_.begin(), refill_.begin() + read_rows(on, refill_));
-    scan(on, !memory_.begun());
+    auto found = look(on);
+    if (!memory_.begun()) {
+        memory_.note(found.missed);
+        memory_.begin();
+        found.missed.clear();
+    }
+    hand_over(on, found);
 }
 
-void listen_source::scan(pqxx::connection_base &on, bool first) {
-    // Read before the scan's snapshot: what a query with an earlier end of the log could see, the scan sees
-    // too.
-    lsn as_of;
-    std::vector<std::int64_t> missed;
-    {
-        const stall_guard::watch within(guard_, on.sock(), answer_limit);
-        as_of = log_end(on);
-        pqxx::read_transaction in(on);
-        const auto greatest = in.exec1("SELECT coalesce(max(id), 0) FROM logs")[0].as<std::int64_t>();
-        for (const auto &row :
-             in.exec(fmt::format("SELECT id FROM logs WHERE id > {} ORDER BY id", memory_.floor(greatest)))) {
-            const auto id = row[0].as<std::int64_t>();
-            if (!memory_.contains(id))
-                missed.push_back(id);
-        }
-        in.commit();
+listen_source::sight listen_source::look(pqxx::connection_base &on) {
+    sight found;
+    const stall_guard::watch within(guard_, on.sock(), answer_limit);
+    // Read before the snapshot of the rows: what a query with an earlier end of the log could see, is in it.
+    found.as_of = log_end(on);
+    pqxx::read_transaction in(on);
+    const auto greatest = in.exec1("SELECT coalesce(max(id), 0) FROM logs")[0].as<std::int64_t>();
+    for (const auto &row :
+         in.exec(fmt::format("SELECT id FROM logs WHERE id > {} ORDER BY id", memory_.floor(greatest)))) {
+        const auto id = row[0].as<std::int64_t>();
+        if (!memory_.contains(id))
+            found.missed.push_back(id);
     }
-    if (first) {
-        memory_.note(missed);
-        memory_.begin();
-    } else {
-        fetch(on, missed);
+    in.commit();
+    return found;
+}
+
+void listen_source::catch_up(pqxx::connection_base &on, id_receiver &receiver) {
+    // What commits before the snapshot is in it, and its notification comes only when the look is over. Of
+    // two such transactions the first may have the greater ids: the notifications tell, the table does not.
+    auto found = look(on);
+    const auto until = std::chrono::steady_clock::now() + notification_limit;
+    while (!found.missed.empty() && !stopping_ && std::chrono::steady_clock::now() < until) {
+        (void)on.await_notification(0, 50'000);
+        fetch(on, std::exchange(receiver.ids, {}));
+        std::erase_if(found.missed, [this](std::int64_t id) { return memory_.contains(id); });
     }
+    hand_over(on, found);
+}
+
+void listen_source::hand_over(pqxx::connection_base &on, const sight &found) {
+    fetch(on, found.missed);
     ready_ = true;
     batch next;
-    last_ = std::max(last_, as_of);
+    last_ = std::max(last_, found.as_of);
     next.decoded = last_;
     hand_over(std::move(next));
 }

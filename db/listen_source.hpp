@@ -42,6 +42,13 @@ class listen_source : public source {
     void request_position(lsn target) override;
 
   private:
+    class id_receiver;
+    /// What a look at the table found.
+    struct sight {
+        lsn as_of; ///< of the log; all before it was seen
+        std::vector<std::int64_t> missed;
+    };
+
     void run();
     /// One connection's life; throws what libpqxx throws.
     void listen();
@@ -53,9 +60,11 @@ class listen_source : public source {
     /// The first connection of the process: refills the feed with what was handed over before it, in that
     /// order.
     void begin(pqxx::connection_base &on);
-    /// Hands over every row above the floor that was not handed over; with `first` notes them as past
-    /// instead.
-    void scan(pqxx::connection_base &on, bool first);
+    /// The rows above the floor that were not handed over, in the order of ids.
+    [[nodiscard]] sight look(pqxx::connection_base &on);
+    /// Hands over all that is committed now, in the order of the commits.
+    void catch_up(pqxx::connection_base &on, id_receiver &receiver);
+    void hand_over(pqxx::connection_base &on, const sight &found);
     /// Hands over the rows that were not yet.
     void fetch(pqxx::connection_base &on, const std::vector<std::int64_t> &ids);
     /// Reads the first of these rows, and hands them over in this order. Returns how many ids that deals

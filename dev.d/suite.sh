@@ -55,6 +55,6 @@ case $suite in
     asan) exec dev.d/asan.sh ;;
     asan-e2e) exec dev.d/asan.sh e2e -k "$asan_slice" ;;
     tsan) exec dev.d/tsan.sh ;;
-    fuzz) exec dev.d/fuzz.sh ;;
+    fuzz) exec dev.d/fuzz.sh --seconds 10 ;;
     soak) exec dev.d/soak.sh --seconds 45 ;;
 esac

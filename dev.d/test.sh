@@ -4,17 +4,17 @@
 # usage: ./dev test [SUITE]...
 #
 #   format   clang-format would change nothing              scripts  shellcheck has nothing against a script
-#   build    everything compiles, without a warning         headers  every header compiles alone
-#   link     each stage needs its upstream alone            unit     everything that needs no PostgreSQL
-#   bench    the parts of the load generators               db       C++ against a real PostgreSQL
+#   build    everything compiles, without a warning         link     each stage needs its upstream alone
+#   unit     everything that needs no PostgreSQL            bench    the parts of the load generators
+#   db       C++ against a real PostgreSQL                  headers  every header compiles alone
 #   schema   the demo's tables, data and generator          e2e      the relay, with real clients and databases
 #   autobahn the Autobahn test suite, if there is Python 2.7 oracle   a minute of faults, see ./dev oracle
 #   pgmatrix a slice of e2e on the newest PostgreSQL        oracle-grants  a minute of permissions that change
 #   asan     unit and db under ASan and UBSan               asan-e2e a choice of e2e under ASan and UBSan
-#   soak     45 s of use, in which nothing grows            fuzz     20 s with each fuzzer
+#   soak     45 s of use, in which nothing grows            fuzz     10 s with each fuzzer
 #
-# All of them, in this order, without SUITE. (asan works beside e2e and what follows, which wait more than they work, and
-# gives way to them.) Only if they are named, as they take long:
+# All of them, in this order, without SUITE. (headers and then asan work beside e2e and what follows, which wait more
+# than they work, and give way to them.) Only if they are named, as they take long:
 #
 #   tidy     clang-tidy finds no fault                      tsan     unit and a busy relay under ThreadSanitizer
 #
@@ -22,12 +22,12 @@
 # What it wrote is in build/test/SUITE.log.
 source "$(dirname -- "$0")/lib.sh"
 
-all=(format scripts build headers link unit bench db schema autobahn e2e oracle oracle-grants pgmatrix soak asan asan-e2e fuzz)
+all=(format scripts build link unit bench db schema autobahn e2e oracle oracle-grants pgmatrix soak headers asan asan-e2e fuzz)
 named_only=(tidy tsan)
 # seconds; a suite that hangs is ended
 declare -A limit=([build]=1800 [e2e]=1800 [asan]=1800 [tidy]=1800 [asan-e2e]=1800 [tsan]=1800 [fuzz]=1800)
 # What works while others wait, one after the other
-declare -A beside=([e2e]="asan")
+declare -A beside=([e2e]="headers asan")
 declare -A pid=() start=()
 passed=0
 failed=0

@@ -1,12 +1,14 @@
 """The listener has no gap when it loses its connection, whatever commits meanwhile."""
 
 import signal
+import threading
 
 import pytest
 
 from support.arvados import ArvadosDatabase, insert_log
 from support.client import difference
 from support.follower import Follower
+from support.institute import Institute
 from support.load import Writer
 from support.relay import Relay
 from support.wait import until
@@ -126,6 +128,39 @@ def test_a_late_commit_after_several_reconnects(relay: Relay, database: ArvadosD
         assert sorted(got) == lows, f"expected {lows}, got {got}"
         client.expect_ids([database.log()])
         client.expect_silence()
+
+
+def test_commits_during_a_look_at_the_table(relay: Relay, database: ArvadosDatabase) -> None:
+    """The grants of a new user have the listener look what is committed. Two transactions commit while it begins, the greater
+    id first: notifications tell their order, the table does not."""
+    institute = Institute(database)
+    user = institute.user()
+    lock = "begin; lock table logs in access exclusive mode"
+    with relay.client() as client, database.connect() as first, database.connect() as second:
+        client.subscribe([["event_type", "in", ["e2e-look"]]])
+        row = database.connection.execute("select nextval('logs_id_seq')").fetchone()
+        assert row is not None
+        first.execute(lock)
+        later = insert_log(first, event_type="e2e-look")
+
+        def waiting() -> int:
+            return len(database.connection.execute(
+                "select from pg_locks where relation = 'logs'::regclass and not granted").fetchall())
+
+        def commit_the_other() -> None:
+            second.execute(lock)
+            insert_log(second, id=row[0], event_type="e2e-look")
+            second.execute("commit")
+
+        other = threading.Thread(target=commit_the_other)
+        other.start()
+        until("the second to wait", lambda: waiting() == 1)
+        with relay.client(database.token(user).v2):
+            until("the listener to wait", lambda: waiting() == 2)
+            first.execute("commit")
+            other.join()
+            client.expect_ids([later, row[0]])
+    institute.close()
 
 
 @pytest.mark.parametrize("payload", ["", "x", "-1", "0", "1.5", "99999999999999999999", "9223372036854775807", "12 34", "1' or '1",
