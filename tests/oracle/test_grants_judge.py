@@ -35,6 +35,17 @@ def test_faults_are_found(got: list[int], says: str) -> None:
     assert any(says in problem for problem in judge(YES_NO, [Stay(got=got)]))
 
 
+def test_a_listener_that_was_away_may_send_the_lower_id_first() -> None:
+    """Nothing else changes places; nothing is missing or comes twice for that."""
+    answers = [Answer(log_id, place, True, True, True, True) for place, log_id in enumerate([5, 3, 8], 1)]
+    assert judge(answers, [Stay(got=[5, 3, 8])], by_id=True) == []
+    assert judge(answers, [Stay(got=[3, 5, 8])], by_id=True) == []
+    assert judge(answers, [Stay(got=[3, 5, 8])]) == ["was sent 5 after 3, which was committed later"]
+    assert judge(answers, [Stay(got=[8, 5, 3])], by_id=True)
+    assert judge(answers, [Stay(got=[3, 5])], by_id=True) == ["MISSING: was not sent 8"]
+    assert judge(answers, [Stay(got=[3, 3, 5, 8])], by_id=True)
+
+
 def test_any_planted_fault_is_found() -> None:
     """Whichever event is left out, added or moved, in a list of many."""
     chance = random.Random(1)

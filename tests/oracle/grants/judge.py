@@ -32,16 +32,19 @@ class Stay:
     got: list[int] = field(default_factory=list)
 
 
-def judge(answers: Sequence[Answer], stays: Sequence[Stay]) -> list[str]:
-    """What is wrong, a sentence each. `answers` are in commit order; ids of other rounds are not known here."""
+def judge(answers: Sequence[Answer], stays: Sequence[Stay], by_id: bool = False) -> list[str]:
+    """What is wrong, a sentence each. `answers` are in commit order; ids of other rounds are not known here.
+
+    `by_id`: a listener was away, so that an event may also come before one with a greater id, whichever was committed first.
+    """
     problems: list[str] = []
     place = {answer.id: number for number, answer in enumerate(answers)}
     for stay in stays:
-        problems += _judge_stay(answers, stay, place)
+        problems += _judge_stay(answers, stay, place, by_id)
     return problems
 
 
-def _judge_stay(answers: Sequence[Answer], stay: Stay, place: dict[int, int]) -> list[str]:
+def _judge_stay(answers: Sequence[Answer], stay: Stay, place: dict[int, int], by_id: bool) -> list[str]:
     problems = []
     replay_from = len(answers) if stay.resumed_after is None else place.get(stay.resumed_after, -1) + 1
     live_from = next((number for number, answer in enumerate(answers) if answer.place > stay.due_from), len(answers))
@@ -53,7 +56,7 @@ def _judge_stay(answers: Sequence[Answer], stay: Stay, place: dict[int, int]) ->
             continue
         if number in received:
             problems.append(f"was sent {log_id} twice")
-        elif number < last:
+        elif number < last and not (by_id and all(answers[other].id < log_id for other in received if other > number)):
             problems.append(f"was sent {log_id} after {answers[last].id}, which was committed later")
         received.add(number)
         last = max(last, number)
@@ -61,7 +64,9 @@ def _judge_stay(answers: Sequence[Answer], stay: Stay, place: dict[int, int]) ->
         replayed = replay_from <= number < live_from
         if not (answer.may_replayed if number < live_from else answer.may):
             problems.append(f"LEAK: was sent {log_id}" + (" in a replay" if replayed else ""))
-    end = last + 1 if stay.ended else len(answers)
+    end = len(answers)
+    if stay.ended:  # what had come before the last one that was read is known only if they come in one order
+        end = 0 if by_id else last + 1
     for number in range(min(replay_from, live_from), end):
         answer = answers[number]
         if number not in received and (answer.must if number >= live_from else answer.must_replayed):
@@ -69,6 +74,6 @@ def _judge_stay(answers: Sequence[Answer], stay: Stay, place: dict[int, int]) ->
     return problems
 
 
-def complete(answers: Sequence[Answer], stays: Sequence[Stay]) -> bool:
+def complete(answers: Sequence[Answer], stays: Sequence[Stay], by_id: bool = False) -> bool:
     """Whether nothing is missing any more: the time to judge."""
-    return not any(problem.startswith("MISSING") for problem in judge(answers, stays))
+    return not any(problem.startswith("MISSING") for problem in judge(answers, stays, by_id))

@@ -128,18 +128,19 @@ class Rounds:
         now = self._readable_now(verdicts, [one for one in clients.sessions if any(stay.due_from for stay in one.stays)])
         for one in clients.sessions:
             answers[one.name] = self._answers(one, verdicts, now)
+        by_id = world.relay.source == "listener" and plan.fault is not None
         deadline = time.monotonic() + PATIENCE
         waiting = {one.name: one for one in clients.sessions}
         while waiting and time.monotonic() < deadline:
             if not world.relay.running():
                 self._fail(plan, writers, [f"the relay ended by itself:\n{world.relay.log_tail()}"])
-            waiting = {name: one for name, one in waiting.items() if not complete(answers[name], self._snapshot(one))}
+            waiting = {name: one for name, one in waiting.items() if not complete(answers[name], self._snapshot(one), by_id)}
             time.sleep(0.02)
         stays = self._take(verdicts[-1].id)
         problems: list[str] = []
         for one in clients.sessions:
             self._forgive_late(one, stays[one.name])
-            found = judge(answers[one.name], stays[one.name])
+            found = judge(answers[one.name], stays[one.name], by_id)
             problems += [f"{one.name} ({one.user_uuid or 'root'}): {problem}" for problem in [*found, *one.problems]]
             one.problems = []
             got = {log_id for stay in stays[one.name] for log_id in stay.got}
