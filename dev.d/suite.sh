@@ -23,7 +23,7 @@ link_stages() {
 }
 
 # Of the end-to-end tests those in which the relay meets the most code in the least time.
-asan_slice='(test_vectors or test_bad or test_many_clients or test_terminated or test_sighup or test_http) and not hostile'
+asan_slice='((test_vectors or test_http or test_bad) and slot or test_many_clients or test_terminated or test_sighup) and not hostile'
 
 suite=$1
 case $suite in
