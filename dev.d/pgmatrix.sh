@@ -2,7 +2,7 @@
 # run the db and e2e tests and the oracle on other versions of PostgreSQL: 15, 16, 17, 18
 #
 # usage: ./dev pgmatrix [VERSION]... [-- PYTEST ARG...]
-#        ./dev pgmatrix slice        what ./dev test runs: some e2e tests and the db tests on the newest
+#        ./dev pgmatrix slice        what ./dev test pgmatrix runs: some e2e tests and the db tests on the newest
 #
 # All of 16, 17 and 18 without VERSION; 15 is the one of ./dev test. The oracle runs half a minute with each source.
 # Arguments for pytest choose among the e2e tests, as in `./dev pgmatrix 18 -- test_restart.py -k slot`, and leave the rest

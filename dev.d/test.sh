@@ -9,21 +9,22 @@
 #   db       C++ against a real PostgreSQL                  headers  every header compiles alone
 #   schema   the demo's tables, data and generator          e2e      the relay, with real clients and databases
 #   autobahn the Autobahn test suite, if there is Python 2.7 oracle   a minute of faults, see ./dev oracle
-#   pgmatrix a slice of e2e on the newest PostgreSQL        oracle-grants  a minute of permissions that change
-#   asan     unit and db under ASan and UBSan               asan-e2e a choice of e2e under ASan and UBSan
-#   soak     45 s of use, in which nothing grows            fuzz     10 s with each fuzzer
+#   asan     unit and db under ASan and UBSan               oracle-grants  a minute of permissions that change
+#   asan-e2e a choice of e2e under ASan and UBSan           soak     45 s of use, in which nothing grows
+#   fuzz     10 s with each fuzzer
 #
 # All of them, in this order, without SUITE. (headers and then asan work beside e2e and what follows, which wait more
 # than they work, and give way to them.) Only if they are named, as they take long:
 #
-#   tidy     clang-tidy finds no fault                      tsan     unit and a busy relay under ThreadSanitizer
+#   pgmatrix a slice of e2e on the newest PostgreSQL        tidy     clang-tidy finds no fault
+#   tsan     unit and a busy relay under ThreadSanitizer
 #
 # A suite that fails does not keep the others from running; one that crashes, hangs or cannot run counts as one that failed.
 # What it wrote is in build/test/SUITE.log.
 source "$(dirname -- "$0")/lib.sh"
 
-all=(format scripts build link unit bench db schema autobahn e2e oracle oracle-grants pgmatrix soak headers asan asan-e2e fuzz)
-named_only=(tidy tsan)
+all=(format scripts build link unit bench db schema autobahn e2e oracle oracle-grants soak headers asan asan-e2e fuzz)
+named_only=(pgmatrix tidy tsan)
 # seconds; a suite that hangs is ended
 declare -A limit=([build]=1800 [e2e]=1800 [asan]=1800 [tidy]=1800 [asan-e2e]=1800 [tsan]=1800 [fuzz]=1800)
 # What works while others wait, one after the other
