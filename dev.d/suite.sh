@@ -24,6 +24,8 @@ link_stages() {
 
 # Of the end-to-end tests those in which the relay meets the most code in the least time.
 asan_slice='((test_vectors or test_http or test_bad) and slot or test_many_clients or test_terminated or test_sighup) and not hostile'
+# They wait more than they work. Tests of one file share a relay.
+workers=(-n 3 --dist loadfile)
 
 suite=$1
 case $suite in
@@ -40,11 +42,11 @@ case $suite in
     autobahn) exec dev.d/autobahn.sh ;;
     e2e)
         compile build server/walcast
-        exec tests/e2e/run.sh --color=no
+        exec tests/e2e/run.sh --color=no "${workers[@]}"
         ;;
     oracle)
         compile build server/walcast tests/db/arvados_statements
-        tests/oracle/run.sh test --color=no
+        tests/oracle/run.sh test --color=no -n 2
         exec tests/oracle/run.sh events --seconds 60
         ;;
     oracle-grants)
@@ -53,7 +55,7 @@ case $suite in
         ;;
     pgmatrix) exec dev.d/pgmatrix.sh slice ;;
     asan) exec dev.d/asan.sh ;;
-    asan-e2e) exec dev.d/asan.sh e2e -k "$asan_slice" ;;
+    asan-e2e) exec dev.d/asan.sh e2e "${workers[@]}" -k "$asan_slice" ;;
     tsan) exec dev.d/tsan.sh ;;
     fuzz) exec dev.d/fuzz.sh --seconds 10 ;;
     soak) exec dev.d/soak.sh --seconds 45 ;;

@@ -26,7 +26,7 @@ source "$(dirname -- "$0")/lib.sh"
 all=(format scripts build link unit bench db schema autobahn e2e oracle oracle-grants soak headers asan asan-e2e fuzz)
 named_only=(pgmatrix tidy tsan)
 # seconds; a suite that hangs is ended
-declare -A limit=([build]=1800 [e2e]=1800 [asan]=1800 [tidy]=1800 [asan-e2e]=1800 [tsan]=1800 [fuzz]=1800)
+declare -A limit=([build]=1800 [e2e]=1200 [asan]=1800 [tidy]=1800 [asan-e2e]=1800 [tsan]=1800 [fuzz]=1800)
 # What works while others wait, one after the other
 declare -A beside=([e2e]="headers asan")
 declare -A pid=() start=()

@@ -13,7 +13,7 @@ MIGRATIONS = ROOT / "migrations"
 SCHEMA = ROOT / "schema/arvados.sql"
 VECTORS = ROOT / "tests/vectors/v0-vectors.json"
 E2E = ROOT / "tests/e2e"
-OUTPUT = ROOT / "build/e2e"
+OUTPUT = ROOT / "build/e2e" / os.environ.get("PYTEST_XDIST_WORKER", "")  # each of several workers writes apart
 
 
 def postgres_user_prefix() -> list[str]:
