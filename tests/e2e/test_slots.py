@@ -9,7 +9,7 @@ import pytest
 
 from conftest import RelayMaker
 from fault_proxy import FaultProxy
-from support.arvados import MANAGEMENT_TOKEN, ArvadosDatabase
+from support.arvados import ArvadosDatabase
 from support.client import difference
 from support.follower import Follower
 from support.load import Writer
@@ -17,11 +17,10 @@ from support.postgres import Postgres
 from support.relay import Relay, migrate_up
 from support.wait import free_port, until
 
-MANAGER = {"Authorization": f"Bearer {MANAGEMENT_TOKEN}"}
 
 
 def source_of(relay: Relay) -> dict[str, Any]:
-    return dict(relay.http("/status.json", headers=MANAGER).json()["source"])
+    return dict(relay.status()["source"])
 
 
 def slot_name(database: ArvadosDatabase) -> str:

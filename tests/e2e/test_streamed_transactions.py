@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from conftest import RelayMaker
-from support.arvados import MANAGEMENT_TOKEN, ArvadosDatabase, insert_log
+from support.arvados import ArvadosDatabase, insert_log
 from support.client import Client, difference
 from support.postgres import Postgres
 from support.relay import Relay
@@ -21,7 +21,6 @@ from support.wait import until
 
 pytestmark = [pytest.mark.only_source("slot"), pytest.mark.timeout(180)]
 
-MANAGER = {"Authorization": f"Bearer {MANAGEMENT_TOKEN}"}
 MIB = 1 << 20
 _numbers = itertools.count()
 BULK = """
@@ -45,7 +44,7 @@ class Streams:
         self._relay = relay
 
     def source(self) -> dict[str, Any]:
-        return dict(self._relay.http("/status.json", headers=MANAGER).json()["source"])
+        return dict(self._relay.status()["source"])
 
     def wait(self, what: str, holds: Any, timeout: float = 30) -> dict[str, Any]:
         """Until `holds` of its part of /status.json, which is returned."""

@@ -170,6 +170,9 @@ class Relay:
     def http(self, path: str, method: str = "GET", headers: dict[str, str] | None = None) -> Answer:
         return request(self.port, path, method, headers, self.tls_ca)
 
+    def status(self) -> dict[str, Any]:
+        return dict(self.http("/status.json", headers={"Authorization": f"Bearer {MANAGEMENT_TOKEN}"}).json())
+
     def metric(self, name: str, **labels: str) -> float:
         answer = self.http("/metrics", headers={"Authorization": f"Bearer {MANAGEMENT_TOKEN}"})
         return Metrics(answer.body).value(name, **labels)

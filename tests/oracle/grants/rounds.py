@@ -89,6 +89,11 @@ class Rounds:
                 raise Violation(f"a writer's statement failed: {writer.failed[0]}")
         if plan.fault is not None and plan.fault.kind in ("relay-kill", "relay-term"):
             world.start_relay()
+        # What a replay may send is decided where the relay stands, which must not be before what was written last.
+        try:
+            world.wait_until_read(PATIENCE)
+        except AssertionError as late:
+            self._fail(plan, writers, [str(late)])
         clients.open = True
         clients.busy = False
         began = time.monotonic()

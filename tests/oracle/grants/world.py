@@ -1,6 +1,7 @@
 """What the rounds of `grants` happen to: a scene with objects and permissions in it, and sessions of all users."""
 
 import random
+import time
 from pathlib import Path
 
 from oracle.grants.clients import Clients, Session
@@ -11,6 +12,7 @@ from oracle.grants.stand_in import StandIn
 from oracle.scene import Scene
 from support.arvados import ANONYMOUS_TOKEN, SYSTEM_ROOT_TOKEN
 from support.paths import ROOT
+from support.wait import until
 
 SCRIPTS = [ROOT / "deploy/demo/functions.sql", Path(__file__).parent / "predicate.sql", Path(__file__).parent / "record.sql"]
 
@@ -81,6 +83,24 @@ class World(Scene):
             row = connection.execute("select oracle.judge()").fetchone()
             assert row is not None
             return int(row[0])
+
+    def wait_until_read(self, timeout: float) -> None:
+        """Until the relay has read, and dealt with, everything that has been committed."""
+        if self.relay.source != "slot" or isinstance(self.relay, StandIn):
+            return
+        row = self.connected().execute("select pg_logical_emit_message(true, 'oracle', '') - '0/0'::pg_lsn").fetchone()
+        assert row is not None
+
+        def read() -> bool:
+            try:
+                status = self.relay.status()
+            except OSError:
+                return False  # it has not started yet
+            high, low = status["source"]["decoded"].split("/")
+            return int(high, 16) << 32 | int(low, 16) >= int(row[0]) and status["backlog_bytes"] == 0
+
+        until("the relay to have read everything", read, timeout)
+        time.sleep(0.02)  # what was read last is on its way to those who judge it
 
     def touch_everything(self) -> None:
         """An event about each object that is there."""
