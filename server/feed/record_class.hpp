@@ -1,0 +1,36 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+namespace walcast {
+
+/// What is known about the table of one class of objects; schema/classes.yaml says it.
+struct record_class {
+    std::string kind;                           ///< object_kind in the API, such as `arvados#collection`
+    std::string infix;                          ///< the middle part of its uuids
+    std::string table;                          ///< in the schema public
+    std::string resource;                       ///< in the REST API: /arvados/v1/<resource>/<uuid>
+    std::vector<std::string> published;         ///< the columns of a record, in the order that it has them
+    std::unordered_set<std::string> serialized; ///< text columns that hold JSON or YAML
+};
+
+/// All classes. Immutable once made, shared by threads.
+class record_classes {
+  public:
+    explicit record_classes(std::vector<record_class> all);
+
+    /// By the middle part of the uuid; null if it is no uuid of a class with a table.
+    [[nodiscard]] const record_class *of_uuid(std::string_view uuid) const;
+    [[nodiscard]] const record_class *of_table(std::string_view schema, std::string_view table) const;
+    [[nodiscard]] const std::vector<record_class> &all() const { return all_; }
+
+  private:
+    std::vector<record_class> all_;
+    std::unordered_map<std::string_view, const record_class *> by_infix_, by_table_;
+};
+
+} // namespace walcast

@@ -1,0 +1,49 @@
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+namespace walcast {
+
+/// `{"op":"auth","token":"v2/…"}`
+struct v1_auth {
+    std::string token;
+};
+
+/// `{"op":"subscribe","id":"a","topic":"record/zzzzz-…","snapshot":true,"after":"…","select":["state"],
+/// "filters":[["event_type","=","update"]],"latest":false}`
+struct v1_subscribe {
+    std::string id; ///< 1 to 64 bytes
+    std::string topic;
+    bool snapshot = true;                           ///< absent: true
+    std::optional<std::string> after;               ///< absent and null: no resume
+    std::optional<std::vector<std::string>> select; ///< absent and null: all columns
+    std::string filters = "null";                   ///< as JSON text, to be compiled by event_filter
+    bool latest = false;
+};
+
+struct v1_unsubscribe {
+    std::string id;
+};
+
+/// A `pong`, an empty message: nothing to do.
+struct v1_nothing {};
+
+/// What cannot be understood. The connection lives.
+struct v1_bad_request {
+    std::string id;  ///< of the subscription it is about, if that much can be read; may be empty
+    std::string why; ///< for people: names the key and what it should be; never repeats a token
+};
+
+using v1_request = std::variant<v1_auth, v1_subscribe, v1_unsubscribe, v1_nothing, v1_bad_request>;
+
+/// Reads one client message. Unknown keys are ignored; of equal keys the last counts; keys are matched with
+/// case; a known key with a value of another type is a bad request. Time and memory are linear in the
+/// length, whatever the bytes (depth is limited).
+[[nodiscard]] v1_request parse_v1_request(std::string_view message);
+
+} // namespace walcast
