@@ -2,6 +2,7 @@
 #include "db/slot_source.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <utility>
 
 /// The part of slot_source that leads a connection to where the stream begins: standing by while somebody
@@ -95,6 +96,7 @@ slot_source::awaitable<void> slot_source::begin_new_slot(async_connection &conne
     // that is done nobody may believe that it has everything up to here, so the position stays what it was;
     // or begins at nothing, if the log has gone back: then positions of before mean nothing any more.
     const auto at = dialogue.slot_begin();
+    note_origin(dialogue, true);
     if (past_.had_slot)
         ++epoch_;
     if (at < decoded_)
@@ -130,6 +132,16 @@ void slot_source::began_new_slot(const replication_fsm &dialogue) {
     status_.epoch = epoch_;
 }
 
+void slot_source::note_origin(const replication_fsm &dialogue, bool with_hole) {
+    const auto &identifier = dialogue.system_identifier();
+    std::from_chars(identifier.data(), identifier.data() + identifier.size(), origin_.system_identifier);
+    origin_.timeline = dialogue.timeline();
+    // A connection that goes on where the last one stopped leaves no hole.
+    if (!origin_.begins || with_hole)
+        origin_.begins = dialogue.slot_begin();
+    origin_.made_anew = origin_.made_anew || !dialogue.slot_lost().empty();
+}
+
 slot_source::awaitable<void> slot_source::hand_over_rows(std::vector<transaction_ptr> rows) {
     answer_by_ = std::chrono::steady_clock::now() + options_.silence; // of the query that comes next
     for (auto &row : rows) {
@@ -152,6 +164,7 @@ void slot_source::began(const replication_fsm &dialogue) {
     past_.timeline = dialogue.timeline();
     past_.backend = dialogue.backend();
     past_.had_slot = true;
+    note_origin(dialogue, false);
     retention_.begin(dialogue.slot_begin());
     confirmed_ = dialogue.slot_begin();
     keep_cap_ = dialogue.slot_keep_bytes().value_or(0) / 2;

@@ -352,6 +352,7 @@ void slot_source::emit(bool always) {
     next.epoch = epoch_;
     next.ready = ready_;
     next.exact = true;
+    next.origin = origin_;
     // Remembered before it is handed over: killed in between, nothing is repeated, as it comes from the slot
     // again.
     memory_.note(next.transactions);

@@ -81,6 +81,8 @@ class slot_source : public source {
     void began_new_slot(const replication_fsm &dialogue);
     [[nodiscard]] awaitable<void> hand_over_rows(std::vector<transaction_ptr> rows);
     void began(const replication_fsm &dialogue);
+    /// Where the stream comes from now. `with_hole`: it does not go on where it was.
+    void note_origin(const replication_fsm &dialogue, bool with_hole);
     /// Returns when the stream has ended, with what to do next.
     [[nodiscard]] awaitable<replication_failure> stream(async_connection &connection,
                                                         const replication_fsm &dialogue);
@@ -125,7 +127,8 @@ class slot_source : public source {
     std::uint64_t caught_up_ = 0;                          ///< rows read for the newest slot
     repeated_fault faults_;
     std::uint64_t epoch_ = 0; ///< slots made again
-    lsn decoded_;             ///< as far as handed over or about to be
+    stream_origin origin_;
+    lsn decoded_; ///< as far as handed over or about to be
     lsn ready_at_;            ///< where the log ended when the process first looked
     bool ready_ = false;
     lsn target_;               ///< somebody waits for this position

@@ -15,6 +15,7 @@ void feed::trim(std::int64_t now_us) {
     while (run_.size() > 1 &&
            (bytes_ > bounds_.bytes || run_.front()->committed_at() < now_us - bounds_.age_us)) {
         bytes_ -= run_.front()->footprint();
+        low_water_ = std::max(low_water_, end_of(run_.front()->commit()));
         run_.pop_front();
         ++first_;
     }
@@ -22,6 +23,10 @@ void feed::trim(std::int64_t now_us) {
 
 void feed::decoded(lsn up_to) {
     decoded_ = std::max(decoded_, up_to);
+}
+
+void feed::begins(lsn at) {
+    low_water_ = before(at);
 }
 
 } // namespace walcast

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <limits>
 
 namespace walcast {
 
@@ -44,6 +45,11 @@ class feed {
     void decoded(lsn up_to);
     /// Positions begin anew, perhaps lower.
     void new_epoch() { decoded_ = {}; }
+    /// Every change behind this position that has been decoded is in the feed: whoever has what is before
+    /// misses nothing.
+    [[nodiscard]] position low_water() const { return low_water_; }
+    /// The stream reaches back to commits whose records begin here. Call it when that has changed.
+    void begins(lsn at);
 
   private:
     limits bounds_;
@@ -51,6 +57,7 @@ class feed {
     std::uint64_t first_ = 0;
     std::size_t bytes_ = 0;
     lsn decoded_;
+    position low_water_ = end_of({UINT64_MAX}); ///< before begins(): nothing
 };
 
 } // namespace walcast

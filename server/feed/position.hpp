@@ -34,4 +34,13 @@ struct position {
     auto operator<=>(const position &) const = default;
 };
 
+/// Behind every change of the transaction with this commit.
+[[nodiscard]] constexpr position end_of(lsn commit) {
+    return {commit, UINT32_MAX};
+}
+/// Behind every transaction whose commit record begins before this place, and before all others.
+[[nodiscard]] constexpr position before(lsn at) {
+    return end_of({at.value == 0 ? 0 : at.value - 1});
+}
+
 } // namespace walcast

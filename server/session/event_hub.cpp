@@ -19,6 +19,14 @@ constexpr std::size_t journal_frame_bytes = std::size_t{16} << 20;
 constexpr std::size_t release_slice = 4096;
 /// The segment of an event whose row never was in the feed.
 constexpr auto no_segment = std::numeric_limits<std::uint64_t>::max();
+
+/// For filter_index::match: in the hub's indexes are subscriptions of v0 sessions alone.
+auto offer_to_owner(std::uint64_t number, const event &what) {
+    return [number, &what](indexed_filter &matched) {
+        const auto &of = static_cast<const subscription &>(matched);
+        of.owner->offer(of, number, what);
+    };
+}
 } // namespace
 
 event_hub::event_hub(feed::limits bounds, session_limits limits, services &outside, session_probe &probe)
@@ -72,7 +80,7 @@ void event_hub::fill(const std::vector<transaction_ptr> &rows, std::int64_t now_
         const auto number = journal_.end();
         journal_.append(no_segment, 0, what->id);
         ++fresh;
-        filters_.match(*what, [&](subscription &matched) { matched.owner->offer(matched, number, *what); });
+        filters_.match(*what, offer_to_owner(number, *what));
     }
     probe_.events_in(fresh);
     take({}); // nobody judges them: sessions ask
@@ -144,7 +152,7 @@ void event_hub::match(const filter_index &among, std::uint64_t first, std::uint6
     for (auto number = first; number < end; ++number) {
         const auto what = event_of(number);
         if (what)
-            among.match(*what, [&](subscription &matched) { matched.owner->offer(matched, number, *what); });
+            among.match(*what, offer_to_owner(number, *what));
         else if (!feed_.holds(journal_[number].segment))
             // Of a transaction that is larger than the feed, or judged late: whoever is due it reads the row
             // again from the table.

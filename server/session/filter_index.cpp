@@ -23,7 +23,7 @@ void filter_index::each_bucket(const filter_group &of, Function &&act) {
         act(rest_);
 }
 
-void filter_index::insert(subscription &added) {
+void filter_index::insert(indexed_filter &added) {
     auto [at, is_new] = groups_.try_emplace(std::string(added.filter->canonical()));
     if (is_new) {
         at->second = std::make_unique<filter_group>(filter_group{added.filter, {}});
@@ -36,7 +36,7 @@ void filter_index::insert(subscription &added) {
     added.group->members.push_back(&added);
 }
 
-void filter_index::erase(subscription &removed) {
+void filter_index::erase(indexed_filter &removed) {
     auto *group = std::exchange(removed.group, nullptr);
     if (!group)
         return;

@@ -5,9 +5,7 @@
 
 #include <cstdint>
 #include <functional>
-#include <limits>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -15,32 +13,19 @@
 
 namespace walcast {
 
-class v0_session;
 struct filter_group;
 
-/// A filter that a v0 session has subscribed to, and which events it has covered: an event is sent once
-/// however many subscriptions match it, so a replay leaves out what an older subscription has covered.
-struct subscription {
-    v0_session *owner = nullptr;
+/// What a subscription to events has to be found by: a base of it.
+struct indexed_filter {
     std::shared_ptr<const event_filter> filter;
-    std::uint64_t since = 0; ///< every journal entry from here on
-    bool floating = false;   ///< `since` is not known yet: subscribed before the feed was ready
-    std::optional<std::uint64_t> replayed_from; ///< and those from here on with ids over `replayed_above`
-    log_id replayed_above{std::numeric_limits<std::int64_t>::min()};
-    std::optional<log_id> scanned_above; ///< and rows from before the journal, with ids over this
-    filter_group *group = nullptr;       ///< where it is indexed, or null
-    std::uint32_t slot = 0;              ///< its place among the group's members
-
-    [[nodiscard]] bool covers(std::uint64_t number, log_id id) const {
-        return number >= since || (replayed_from && number >= *replayed_from && id > replayed_above);
-    }
-    [[nodiscard]] bool covers_scanned(log_id id) const { return scanned_above && id > *scanned_above; }
+    filter_group *group = nullptr; ///< where it is indexed, or null
+    std::uint32_t slot = 0;        ///< its place among the group's members
 };
 
 /// Everyone with the same filter.
 struct filter_group {
     std::shared_ptr<const event_filter> filter;
-    std::vector<subscription *> members;
+    std::vector<indexed_filter *> members;
 };
 
 /// Finds the subscriptions that an event matches: each distinct filter is evaluated once per event however
@@ -48,8 +33,8 @@ struct filter_group {
 /// event has them.
 class filter_index {
   public:
-    void insert(subscription &added);
-    void erase(subscription &removed);
+    void insert(indexed_filter &added);
+    void erase(indexed_filter &removed);
 
     /// Calls `found` for each matching subscription; must not insert or erase meanwhile.
     template <class Function>

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "server/session/filter_index.hpp"
+#include "server/session/v0_subscription.hpp"
 #include "server/session/services.hpp"
 
 #include <cstdint>

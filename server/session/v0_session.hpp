@@ -3,7 +3,7 @@
 #include "server/access/verdict.hpp"
 #include "server/protocol/event.hpp"
 #include "server/session/event_hub.hpp"
-#include "server/session/filter_index.hpp"
+#include "server/session/v0_subscription.hpp"
 #include "server/session/output.hpp"
 #include "server/session/principal_history.hpp"
 #include "server/session/principal_watch.hpp"
