@@ -1,9 +1,9 @@
 #include "db/migration_files.hpp"
 
 #include "db/migrate_error.hpp"
+#include "server/ops/data_path.hpp"
 
 #include <algorithm>
-#include <cstdlib>
 #include <fmt/format.h>
 #include <fstream>
 #include <iterator>
@@ -83,15 +83,7 @@ std::vector<migration> read_migrations(const fs::path &directory) {
 }
 
 fs::path migrations_directory() {
-    if (const char *set = std::getenv("WALCAST_MIGRATIONS"); set != nullptr && *set != '\0')
-        return set;
-    std::error_code error;
-    for (auto at = fs::read_symlink("/proc/self/exe", error).parent_path(); !error && at.has_relative_path();
-         at = at.parent_path())
-        if (fs::exists(at / "meson.build", error) &&
-            fs::exists(at / "migrations" / "0001_tables.up.sql", error))
-            return at / "migrations";
-    return fs::path(WALCAST_DATADIR) / "migrations";
+    return data_path("WALCAST_MIGRATIONS", "migrations");
 }
 
 } // namespace walcast

@@ -20,9 +20,7 @@ struct migration {
 /// when there are none, one half of a pair is missing or a number occurs twice.
 [[nodiscard]] std::vector<migration> read_migrations(const std::filesystem::path &directory);
 
-/// Where the migrations are: $WALCAST_MIGRATIONS; or the source tree, when the program lies in a build
-/// directory below it (so that a checkout never takes the files of another, installed version); or where they
-/// are installed.
+/// Where the migrations are: $WALCAST_MIGRATIONS, or as data_path() says.
 [[nodiscard]] std::filesystem::path migrations_directory();
 
 } // namespace walcast

@@ -98,6 +98,8 @@ struct config {
     std::size_t max_event_bytes = std::size_t{1} << 20; ///< of one event we send; larger: text is cut to fit
     unsigned max_connections = 16'000;
     unsigned max_connections_per_address = 0; ///< 0: no limit; behind a proxy all clients have its address
+    std::string resume_key;                   ///< signs resume tokens; empty: derived from SystemRootToken
+    std::string former_resume_key;            ///< its tokens are accepted too
     unsigned max_sessions_per_user = 4'000;   ///< 0: no limit
     unsigned max_subscriptions = 1'000;       ///< per session
     std::chrono::milliseconds handshake_timeout{10'000};

@@ -264,6 +264,8 @@ std::vector<setting> make_settings() {
         number("Walcast.MaxConnections", &config::max_connections, 1, 1'000'000),
         number("Walcast.MaxConnectionsPerAddress", &config::max_connections_per_address, 0, 1'000'000),
         number("Walcast.MaxSessionsPerUser", &config::max_sessions_per_user, 0, 1'000'000),
+        text("Walcast.ResumeKey", &config::resume_key, disclosure::secret),
+        text("Walcast.FormerResumeKey", &config::former_resume_key, disclosure::secret),
         number("Walcast.MaxSubscriptions", &config::max_subscriptions, 1, 1'000'000),
         time("Walcast.HandshakeTimeout", &config::handshake_timeout, 100ms, 10min),
         time("Walcast.ReplayWindow", &config::replay_window, 0ms, 336h),

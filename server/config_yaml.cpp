@@ -74,6 +74,18 @@ std::string yaml_value::text() const {
     return node_.Scalar();
 }
 
+std::vector<yaml_value> yaml_value::items() const {
+    std::vector<yaml_value> made;
+    if (node_.IsNull())
+        return made;
+    if (!node_.IsSequence())
+        fail(fmt::format("must be a list, not {}", kind(node_)));
+    for (const auto &item : node_)
+        made.emplace_back(item, file_, fmt::format("{}[{}]", path_, made.size()),
+                          std::max(item.Mark().line, 0) + 1);
+    return made;
+}
+
 std::vector<yaml_entry> yaml_value::entries() const {
     std::vector<yaml_entry> entries;
     if (node_.IsNull())

@@ -30,6 +30,9 @@ class yaml_value {
     /// this is not a map, a key is not a scalar, or a key is given twice.
     [[nodiscard]] std::vector<yaml_entry> entries() const;
 
+    /// The items of a list; none for null. Throws config_error if this is no list.
+    [[nodiscard]] std::vector<yaml_value> items() const;
+
     [[nodiscard]] const std::string &path() const { return path_; }
 
     /// Throws the config_error that says `why` here.

@@ -14,7 +14,7 @@ struct stream_origin {
     std::uint64_t system_identifier = 0; ///< of the database cluster; 0: positions mean nothing
     std::uint32_t timeline = 0;
     lsn begins;             ///< every commit whose record begins here or later is in the stream
-    bool made_anew = false; ///< the slot was lost: what committed before `begins` is in no stream
+    bool made_anew = false; ///< the slot is not the first one: what is before `begins` is in no stream
 };
 
 /// What one drain of a source brings: transactions in commit order, and how far the source has read.
@@ -24,8 +24,8 @@ struct batch {
     /// Grows when the slot was made again: changes are missing between, and if `decoded` is lower than
     /// before, positions have begun anew.
     std::uint64_t epoch = 0;
-    bool ready = false;    ///< the source has caught up with where the log ended when it started
-    bool exact = false;    ///< the source brings the changes of all tables, not only rows of logs
+    bool ready = false; ///< the source has caught up with where the log ended when it started
+    bool exact = false; ///< the source brings the changes of all tables, not only rows of logs
     stream_origin origin;
     std::size_t bytes = 0; ///< memory of the transactions, for back-pressure
 

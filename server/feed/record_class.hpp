@@ -18,12 +18,16 @@ struct record_class {
     std::unordered_set<std::string> serialized; ///< text columns that hold JSON or YAML
 };
 
-/// All classes. Immutable once made, shared by threads.
+/// All classes. Immutable once made, shared by threads; what it gives out is good for as long as it lives. It
+/// can be moved and not copied, as it looks things up by views of its own strings.
 class record_classes {
   public:
     explicit record_classes(std::vector<record_class> all);
+    record_classes(record_classes &&) = default;
+    record_classes &operator=(record_classes &&) = default;
 
-    /// By the middle part of the uuid; null if it is no uuid of a class with a table.
+    /// By the middle part of the uuid; null if it is no uuid (letters, digits, and two dashes at their
+    /// places) of a class with a table.
     [[nodiscard]] const record_class *of_uuid(std::string_view uuid) const;
     [[nodiscard]] const record_class *of_table(std::string_view schema, std::string_view table) const;
     [[nodiscard]] const std::vector<record_class> &all() const { return all_; }

@@ -14,7 +14,7 @@ namespace walcast {
 ///
 /// Begins knowing nothing. An insert or an update makes it the new row; a column that the update left out of
 /// line (`value_kind::unchanged`) keeps the value that was known before, under the column's name if the
-/// table's shape has changed, and stays `unchanged` if none was.
+/// table's shape has changed, and stays `unchanged` if none was, or one of another type.
 class record_image {
   public:
     enum class standing : std::uint8_t {
@@ -44,9 +44,13 @@ class record_image {
   private:
     struct cell {
         value_kind kind = value_kind::absent;
+        std::uint32_t size = 0;
         std::size_t offset = 0;
-        std::size_t size = 0;
     };
+
+    /// What is known of a column of `now`; nothing if the column was not there, or had values of another
+    /// form.
+    [[nodiscard]] value before(const relation &now, std::size_t place) const;
 
     standing standing_ = standing::unknown;
     relation_ptr table_;

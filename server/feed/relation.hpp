@@ -21,6 +21,7 @@ inline constexpr std::uint32_t float8 = 701;
 inline constexpr std::uint32_t varchar = 1043;
 inline constexpr std::uint32_t timestamp = 1114;
 inline constexpr std::uint32_t timestamptz = 1184;
+inline constexpr std::uint32_t numeric = 1700;
 inline constexpr std::uint32_t jsonb = 3802;
 
 /// Whether the binary form of a type is known. It is not for the types that a database makes itself: domains,

@@ -16,6 +16,12 @@ value transaction::at(std::uint32_t cell_number) const {
     return {from.kind, std::string_view(bytes_).substr(from.offset, from.size)};
 }
 
+relation_ptr transaction::table_of(const change &of) const {
+    const auto found = std::find_if(relations_.begin(), relations_.end(),
+                                    [&of](const relation_ptr &one) { return one.get() == of.table; });
+    return found == relations_.end() ? nullptr : *found;
+}
+
 std::string_view transaction::message_prefix(const change &of) const {
     return at(of.new_first).bytes;
 }

@@ -76,6 +76,8 @@ class transaction {
 
     [[nodiscard]] row new_row(const change &of) const { return {this, of.new_first, of.new_count}; }
     [[nodiscard]] row old_row(const change &of) const { return {this, of.old_first, of.old_count}; }
+    /// The change's table, for who keeps it longer than the transaction.
+    [[nodiscard]] relation_ptr table_of(const change &of) const;
     [[nodiscard]] std::string_view message_prefix(const change &of) const;
     [[nodiscard]] std::string_view message_content(const change &of) const;
 

@@ -1,19 +1,12 @@
 #include "server/protocol/event.hpp"
 
 #include "server/feed/typed_row.hpp"
+#include "server/protocol/json_time.hpp"
 
 #include <algorithm>
 #include <optional>
 
 namespace walcast {
-
-namespace {
-
-/// RFC 3339 writes years with four digits.
-constexpr std::int64_t first_writable = -62'167'219'200'000'000; // 0000-01-01T00:00:00Z
-constexpr std::int64_t last_writable = 253'402'300'799'999'999;  // 9999-12-31T23:59:59.999999Z
-
-} // namespace
 
 std::string_view to_string(event_problem problem) {
     switch (problem) {
@@ -75,7 +68,7 @@ event_problem event_reader::read(const transaction &of, const change &in, event 
     if (!object_uuid)
         return event_problem::no_object_uuid;
     const auto event_at = values.time(at.event_at);
-    if (!event_at || *event_at < first_writable || *event_at > last_writable)
+    if (!event_at || !has_json_time(*event_at))
         return event_problem::no_event_at;
 
     into.id = log_id{*id};

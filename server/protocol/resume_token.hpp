@@ -17,8 +17,9 @@ struct resume_point {
     position at;                    ///< everything up to here has been sent
     std::uint64_t subscription = 0; ///< hash of topic, filters and projection; 0: any of the same subject
     std::uint64_t subject = 0;      ///< hash of whom it was made for
-    std::uint64_t schema = 0;       ///< hash of the record's columns and types; 0 if that plays no part
-    std::int64_t issued_at_s = 0;   ///< seconds since 1970
+    std::int64_t row_id = 0;        ///< of a record: the table's `id`, all that a delete tells; 0: not known
+    std::uint32_t schema = 0;       ///< hash of the record's columns and types; 0 if that plays no part
+    std::uint32_t issued_at_s = 0;  ///< seconds since 1970
 
     bool operator==(const resume_point &) const = default;
 };

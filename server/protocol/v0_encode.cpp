@@ -1,11 +1,11 @@
 #include "server/protocol/v0_encode.hpp"
 
+#include "server/protocol/json_time.hpp"
 #include "server/protocol/object_kind.hpp"
 #include "server/protocol/properties.hpp"
 #include "server/protocol/utf8.hpp"
 
 #include <charconv>
-#include <chrono>
 #include <cstring>
 
 namespace walcast {
@@ -14,44 +14,6 @@ namespace {
 
 /// What properties may be cut down to at most; reduce_properties asks for as much.
 constexpr std::size_t least_properties = 1024;
-
-/// Two digits, or four, with leading zeros.
-char *put(char *at, unsigned number, int digits) {
-    for (int place = digits; place-- > 0; number /= 10)
-        at[place] = static_cast<char>('0' + number % 10);
-    return at + digits;
-}
-
-/// `"2026-01-02T03:04:05.678901Z"`: trailing zeros of the fraction trimmed, as Go writes times.
-void append_time(std::string &into, std::int64_t unix_us) {
-    using namespace std::chrono;
-    const sys_time<microseconds> time{microseconds{unix_us}};
-    const auto day = floor<days>(time);
-    const year_month_day date{day};
-    const hh_mm_ss<microseconds> clock{time - day};
-    char text[32];
-    char *at = put(text, static_cast<unsigned>(static_cast<int>(date.year())), 4);
-    *at++ = '-';
-    at = put(at, static_cast<unsigned>(date.month()), 2);
-    *at++ = '-';
-    at = put(at, static_cast<unsigned>(date.day()), 2);
-    *at++ = 'T';
-    at = put(at, static_cast<unsigned>(clock.hours().count()), 2);
-    *at++ = ':';
-    at = put(at, static_cast<unsigned>(clock.minutes().count()), 2);
-    *at++ = ':';
-    at = put(at, static_cast<unsigned>(clock.seconds().count()), 2);
-    if (const auto fraction = static_cast<unsigned>(clock.subseconds().count()); fraction != 0) {
-        *at++ = '.';
-        at = put(at, fraction, 6);
-        while (at[-1] == '0')
-            --at;
-    }
-    *at++ = 'Z';
-    into.push_back('"');
-    into.append(text, static_cast<std::size_t>(at - text));
-    into.push_back('"');
-}
 
 void append_number(std::string &into, std::int64_t number) {
     char text[24];
@@ -72,7 +34,7 @@ std::size_t write_msg_id_prefix(char *into, std::uint64_t msg_id) {
 v0_outcome encode_v0_event(const event &what, std::size_t max_bytes, std::string &into) {
     const auto start = into.size();
     into.append(R"("event_at":)");
-    append_time(into, what.event_at);
+    append_json_time(into, what.event_at);
     into.append(R"(,"event_type":)");
     append_json_string(into, what.event_type);
     into.append(R"(,"id":)");

@@ -17,11 +17,15 @@ struct v1_auth {
 /// `{"op":"subscribe","id":"a","topic":"record/zzzzz-…","snapshot":true,"after":"…","select":["state"],
 /// "filters":[["event_type","=","update"]],"latest":false}`
 struct v1_subscribe {
-    std::string id; ///< 1 to 64 bytes
-    std::string topic;
+    static constexpr std::size_t max_id_bytes = 64;
+    static constexpr std::size_t max_topic_bytes = 1024;
+    static constexpr std::size_t max_columns = 200;
+
+    std::string id;                                 ///< 1 to 64 bytes
+    std::string topic;                              ///< 1 to 1024 bytes
     bool snapshot = true;                           ///< absent: true
     std::optional<std::string> after;               ///< absent and null: no resume
-    std::optional<std::vector<std::string>> select; ///< absent and null: all columns
+    std::optional<std::vector<std::string>> select; ///< absent and null: all columns; else 1 to 200 names
     std::string filters = "null";                   ///< as JSON text, to be compiled by event_filter
     bool latest = false;
 };
@@ -41,9 +45,11 @@ struct v1_bad_request {
 
 using v1_request = std::variant<v1_auth, v1_subscribe, v1_unsubscribe, v1_nothing, v1_bad_request>;
 
-/// Reads one client message. Unknown keys are ignored; of equal keys the last counts; keys are matched with
-/// case; a known key with a value of another type is a bad request. Time and memory are linear in the
-/// length, whatever the bytes (depth is limited).
+/// Reads one client message, from a text or a binary frame. Keys that the op does not know are ignored, with
+/// whatever is in them; of equal keys the last counts; keys are matched with case; null is as good as absent.
+/// A key of the op's with a value of another type, or with half a surrogate pair or bytes that are no UTF-8
+/// in it, is a bad request. Time and memory are linear in the length, whatever the bytes; depth costs no
+/// stack here, and event_filter limits it for `filters`.
 [[nodiscard]] v1_request parse_v1_request(std::string_view message);
 
 } // namespace walcast

@@ -101,7 +101,7 @@ replication_past reader_at(lsn resume) {
             .backend = "66 since dawn",
             .had_slot = true};
 }
-const auto before = reader_at(lsn{0x16'0000'0010});
+const auto read_before = reader_at(lsn{0x16'0000'0010});
 
 const std::vector<line> known_slot{identify, slot_row().asked(), start("16/10")};
 const std::vector<line> new_slot{identify, no_slot.asked(), begin, create, commit, keep, clear, start("0/0")};
@@ -111,7 +111,7 @@ const std::vector<line> lost_slot{identify, lost.asked(), drop,  begin,       cr
 } // namespace
 
 TEST_CASE("a slot that is there goes on where we stand") {
-    const auto end = play(known_slot, before);
+    const auto end = play(known_slot, read_before);
     CHECK(std::holds_alternative<replication_fsm::streaming>(end.last));
     CHECK(end.machine.system_identifier() == "7300000000000000001");
     CHECK(end.machine.timeline() == 3);
@@ -132,18 +132,18 @@ TEST_CASE("a slot is made when there is none, and made again when it is lost") {
     CHECK(made.machine.slot_begin() == lsn{0x16'0000'0009});
     CHECK(made.machine.slot_lost().empty());
 
-    const auto dropped = play(new_slot, before);
+    const auto dropped = play(new_slot, read_before);
     CHECK(dropped.made);
     CHECK(dropped.machine.slot_lost() == "it was dropped");
 
-    const auto again = play(lost_slot, before);
+    const auto again = play(lost_slot, read_before);
     CHECK(std::holds_alternative<replication_fsm::streaming>(again.last));
     CHECK(again.made);
     CHECK(again.machine.slot_lost().find("removed its WAL") != std::string::npos);
 }
 
 TEST_CASE("a slot is not kept before the caller has read what it will not bring") {
-    const auto made = play({identify, no_slot.asked(), begin, create}, before);
+    const auto made = play({identify, no_slot.asked(), begin, create}, read_before);
     CHECK(std::holds_alternative<replication_fsm::slot_made>(made.last));
 
     // However long its name is, that of the one being made is one too.
@@ -166,12 +166,12 @@ TEST_CASE("a slot of a log that has gone back is made again: its positions are t
     CHECK(back.machine.slot_lost().find("was restored, or failed over") != std::string::npos);
 
     // Another cluster, whose log may well be longer.
-    auto moved = before;
+    auto moved = read_before;
     moved.system_identifier = "7300000000000000002";
     CHECK(play(restored, moved).machine.slot_lost().find("another cluster") != std::string::npos);
 
     // Failed over: the log has a common part with ours, up to where the old timeline was left.
-    auto old = before;
+    auto old = read_before;
     old.timeline = 2;
     const auto history = [](const char *content) {
         return line{"TIMELINE_HISTORY 3", rows({"00000003.history", content})};
@@ -191,28 +191,30 @@ TEST_CASE("a slot of a log that has gone back is made again: its positions are t
 TEST_CASE("a slot in use is waited for, unless its reader is our own last connection") {
     const slot_row busy{.reader = "55", .reader_began = "dawn"};
     const auto waited =
-        play({identify, busy.asked(), busy.asked(), slot_row().asked(), start("16/10")}, before);
+        play({identify, busy.asked(), busy.asked(), slot_row().asked(), start("16/10")}, read_before);
     CHECK(std::holds_alternative<replication_fsm::streaming>(waited.last));
-    CHECK(std::get<replication_fsm::slot_in_use>(play({identify, busy.asked()}, before).last).reader ==
+    CHECK(std::get<replication_fsm::slot_in_use>(play({identify, busy.asked()}, read_before).last).reader ==
           "process 55");
 
     const slot_row ours{.reader = "66", .reader_began = "dawn"};
     const line terminate{"SELECT pg_catalog.pg_terminate_backend(pid, 5000)", rows({"t"})};
-    const auto freed = play({identify, ours.asked(), terminate, slot_row().asked(), start("16/10")}, before);
+    const auto freed =
+        play({identify, ours.asked(), terminate, slot_row().asked(), start("16/10")}, read_before);
     CHECK(std::holds_alternative<replication_fsm::streaming>(freed.last));
     // Once: whoever has it then is somebody else with the same number, or cannot be ended.
     CHECK(std::holds_alternative<replication_fsm::slot_in_use>(
-        play({identify, ours.asked(), terminate, ours.asked()}, before).last));
+        play({identify, ours.asked(), terminate, ours.asked()}, read_before).last));
 }
 
 TEST_CASE("from PostgreSQL 17 on the slot lives through a failover") {
     const slot_row without{.failover = "f"};
     const line alter{R"(ALTER_REPLICATION_SLOT "walcast" (FAILOVER true))", done()};
     CHECK(std::holds_alternative<replication_fsm::streaming>(
-        play({identify, without.asked(), alter, start("16/10")}, before, SIZE_MAX, {}, version_17).last));
+        play({identify, without.asked(), alter, start("16/10")}, read_before, SIZE_MAX, {}, version_17)
+            .last));
     const slot_row with{.failover = "t"};
     CHECK(std::holds_alternative<replication_fsm::streaming>(
-        play({identify, with.asked(), start("16/10")}, before, SIZE_MAX, {}, version_17).last));
+        play({identify, with.asked(), start("16/10")}, read_before, SIZE_MAX, {}, version_17).last));
     CHECK(std::holds_alternative<replication_fsm::streaming>(
         play({identify, no_slot.asked(), begin, create, commit, keep, clear, alter, start("0/0")}, {},
              SIZE_MAX, {}, version_17)
@@ -233,7 +235,7 @@ TEST_CASE("every step may fail, and what is to be done depends on why") {
         for (std::size_t at = 0; at < script->size(); ++at)
             for (const auto &fault : faults) {
                 const auto end =
-                    play(*script, script == &known_slot ? before : replication_past{}, at, fault.answer);
+                    play(*script, script == &known_slot ? read_before : replication_past{}, at, fault.answer);
                 const auto *failure = std::get_if<replication_failure>(&end.last);
                 REQUIRE(failure != nullptr);
                 CHECK(failure->what_to_do == fault.what_to_do);
@@ -244,8 +246,8 @@ TEST_CASE("every step may fail, and what is to be done depends on why") {
 TEST_CASE("answers that make no sense end the conversation") {
     for (const auto &answer : {done(), rows({}), rows({"only one"})})
         CHECK(std::holds_alternative<replication_failure>(play(known_slot, {}, 0, answer).last));
-    CHECK(std::holds_alternative<replication_failure>(play(known_slot, before, 1, rows({"a"})).last));
-    CHECK(std::holds_alternative<replication_failure>(play(known_slot, before, 2, done()).last));
+    CHECK(std::holds_alternative<replication_failure>(play(known_slot, read_before, 1, rows({"a"})).last));
+    CHECK(std::holds_alternative<replication_failure>(play(known_slot, read_before, 2, done()).last));
 }
 
 TEST_CASE("streaming is asked for when it is wanted") {
@@ -281,7 +283,7 @@ TEST_CASE("a missing publication names the command that makes it, and no slot is
 }
 
 TEST_CASE("a slot that the server fails to decode, at one place again and again, is given up") {
-    const auto end = play(known_slot, before);
+    const auto end = play(known_slot, read_before);
     CHECK(end.machine.explain(failing("XX000")).server_fault);
     CHECK(end.machine.explain(failing("XX000")).what_to_do == remedy::reconnect);
     CHECK_FALSE(end.machine.explain(failing("57P01")).server_fault);
@@ -300,7 +302,7 @@ TEST_CASE("a slot that the server fails to decode, at one place again and again,
 }
 
 TEST_CASE("a slot with changes from when there was no publication is made again") {
-    const auto end = play(known_slot, before);
+    const auto end = play(known_slot, read_before);
     CHECK(end.machine.explain(failing("42704")).what_to_do == remedy::remake_slot);
     CHECK(end.machine.explain(failing("57P01")).what_to_do == remedy::reconnect);
     auto warning = failing("55000"); // so has one about a standby that is away
@@ -308,7 +310,7 @@ TEST_CASE("a slot with changes from when there was no publication is made again"
     warning.function = "LoadPublications";
     CHECK(end.machine.explain_warning(warning).value().what_to_do == remedy::remake_slot);
 
-    replication_fsm again({.slot = "walcast", .publication = "walcast", .remake_slot = true}, before);
+    replication_fsm again({.slot = "walcast", .publication = "walcast", .remake_slot = true}, read_before);
     (void)again.connected(version_15);
     (void)again.result(identify.answer);
     const auto next = again.result(slot_row().asked().answer);
