@@ -139,7 +139,8 @@ void slot_source::note_origin(const replication_fsm &dialogue, bool with_hole) {
     // A connection that goes on where the last one stopped leaves no hole.
     if (!origin_.begins || with_hole)
         origin_.begins = dialogue.slot_begin();
-    origin_.made_anew = origin_.made_anew || !dialogue.slot_lost().empty();
+    const bool first = !past_.had_slot && sent_before_.empty(); // nobody has a token from before
+    origin_.made_anew = origin_.made_anew || (with_hole && !first);
 }
 
 slot_source::awaitable<void> slot_source::hand_over_rows(std::vector<transaction_ptr> rows) {

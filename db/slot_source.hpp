@@ -128,8 +128,8 @@ class slot_source : public source {
     repeated_fault faults_;
     std::uint64_t epoch_ = 0; ///< slots made again
     stream_origin origin_;
-    lsn decoded_; ///< as far as handed over or about to be
-    lsn ready_at_;            ///< where the log ended when the process first looked
+    lsn decoded_;  ///< as far as handed over or about to be
+    lsn ready_at_; ///< where the log ended when the process first looked
     bool ready_ = false;
     lsn target_;               ///< somebody waits for this position
     bool reply_wanted_ = true; ///< send a status update now

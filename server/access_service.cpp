@@ -22,11 +22,10 @@ access_service::access_service(bool roles_visible_to_all, std::string connection
     , judge_(reader_rules(roles_visible_to_all),
              {.ask = [this](access_query query) { ask(std::move(query)); },
               .judged =
-                  [this](std::vector<audience_ptr> made) {
+                  [this](judgement made) {
                       if (following_ == nullptr)
-                          return sink_(std::move(made));
-                      following_->insert(following_->end(), std::make_move_iterator(made.begin()),
-                                         std::make_move_iterator(made.end()));
+                          return sink_(std::make_shared<const judgement>(std::move(made)));
+                      following_->append(std::move(made));
                   },
               .request_position = std::move(request_position),
               .ready =
@@ -62,14 +61,14 @@ void access_service::stop() {
     queries_.stop();
 }
 
-void access_service::follow(const batch &next,
-                            const std::function<void(std::vector<audience_ptr>)> &deliver) {
+void access_service::follow(const batch &next, const std::function<void(judgement_ptr)> &deliver) {
     const std::scoped_lock lock(mutex_);
-    std::vector<audience_ptr> made;
-    following_ = &made;
+    const auto made = std::make_shared<judgement>();
+    following_ = made.get();
     judge_.follow(next, unix_microseconds());
     following_ = nullptr;
-    deliver(std::move(made));
+    made->transactions = judge_.transactions();
+    deliver(made);
     note();
 }
 
@@ -114,6 +113,20 @@ void access_service::decide(reader_id who, std::vector<uuid_text> objects,
                             std::function<void(std::vector<bool>)> then) {
     const std::scoped_lock lock(mutex_);
     judge_.decide({who, std::move(objects), std::move(then)}, unix_microseconds());
+    note();
+}
+
+std::unique_ptr<access_service::watching> access_service::watch(reader_id who, const uuid_text &object) {
+    auto made = std::make_unique<watching>(*this, who, object);
+    const std::scoped_lock lock(mutex_);
+    judge_.watch(who, object, unix_microseconds());
+    note();
+    return made;
+}
+
+void access_service::unwatch(reader_id who, const uuid_text &object) {
+    const std::scoped_lock lock(mutex_);
+    judge_.unwatch(who, object);
 }
 
 void access_service::ask(access_query query) {

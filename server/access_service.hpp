@@ -1,7 +1,7 @@
 #pragma once
 
 #include "db/query_pool.hpp"
-#include "server/access/audience.hpp"
+#include "server/access/judgement.hpp"
 #include "server/access/uuid_text.hpp"
 #include "server/feed/batch.hpp"
 #include "server/judge/judge.hpp"
@@ -25,13 +25,13 @@ namespace walcast {
 /// and those of its own connections to the database, which bring answers.
 ///
 /// A user is followed once, however many sessions it has, for as long as one of them holds what join() gave.
-/// Audiences are handed to the sink under the lock, and so in the order of the stream.
+/// What it has judged is handed to the sink under the lock, and so in the order of the stream.
 class access_service {
   public:
     /// How old permissions may be with a listener, in seconds: the judge's interval, a tick, and the query.
     static constexpr unsigned listener_age_s = 5;
-    /// Gets the audiences of the next events; must not call back.
-    using verdict_sink = std::function<void(std::vector<audience_ptr>)>;
+    /// Gets what is judged later than its batch is delivered; must not call back.
+    using verdict_sink = std::function<void(judgement_ptr)>;
 
     access_service(bool roles_visible_to_all, std::string connection, verdict_sink sink,
                    std::function<void(lsn)> request_position, access_probe &probe, logger &log);
@@ -39,9 +39,9 @@ class access_service {
     access_service(const access_service &) = delete;
     access_service &operator=(const access_service &) = delete;
 
-    /// On the source's thread. Calls `deliver` with the audiences of events whose turn has come; those of the
-    /// batch's other events come to the sink, later.
-    void follow(const batch &next, const std::function<void(std::vector<audience_ptr>)> &deliver);
+    /// On the source's thread. Calls `deliver` with what can be judged by now; the rest of the batch comes to
+    /// the sink, later.
+    void follow(const batch &next, const std::function<void(judgement_ptr)> &deliver);
     void start();
     void stop();
 
@@ -65,6 +65,26 @@ class access_service {
     /// Which of the objects the reader may read now.
     void decide(reader_id who, std::vector<uuid_text> objects, std::function<void(std::vector<bool>)> then);
 
+    /// Holds what is watched; one each subscription.
+    class watching {
+      public:
+        watching(access_service &of, reader_id who, const uuid_text &object)
+            : of_(of)
+            , who_(who)
+            , object_(object) {}
+        ~watching() { of_.unwatch(who_, object_); }
+        watching(const watching &) = delete;
+        watching &operator=(const watching &) = delete;
+
+      private:
+        access_service &of_;
+        reader_id who_;
+        uuid_text object_;
+    };
+    /// Whether the reader, which is ready, may read the object: the answer and all changes of it are in
+    /// judgements, which everybody gets.
+    [[nodiscard]] std::unique_ptr<watching> watch(reader_id who, const uuid_text &object);
+
     [[nodiscard]] std::size_t backlog_bytes() const { return backlog_bytes_.load(std::memory_order_relaxed); }
 
   private:
@@ -76,14 +96,15 @@ class access_service {
     };
 
     void leave(const uuid_text &user);
+    void unwatch(reader_id who, const uuid_text &object);
     void ask(access_query query);
     void note();
     void tick();
 
     access_probe &probe_;
     verdict_sink sink_;
-    std::mutex mutex_;                               ///< guards what follows
-    std::vector<audience_ptr> *following_ = nullptr; ///< where follow() collects audiences
+    std::mutex mutex_;               ///< guards what follows
+    judgement *following_ = nullptr; ///< where follow() collects what is judged
     std::unordered_map<uuid_text, member> members_;
     std::unordered_map<reader_id, uuid_text> users_;
     judge judge_;

@@ -1,5 +1,6 @@
 #include "server/relay.hpp"
 
+#include "server/classes_yaml.hpp"
 #include "server/descriptor_limit.hpp"
 #include "server/listen_url.hpp"
 #include "server/net/tls.hpp"
@@ -15,6 +16,7 @@
 #include <fmt/format.h>
 #include <memory>
 #include <prometheus/text_serializer.h>
+#include <random>
 #include <rapidjson/stringbuffer.h>
 #include <rapidjson/writer.h>
 #include <stdexcept>
@@ -74,6 +76,31 @@ std::unique_ptr<api_client> make_api_client(const config &settings, logger &log,
     return api.endpoints.empty() ? nullptr : std::make_unique<api_client>(std::move(api), log, probe);
 }
 
+/// What signs resume tokens, and what else is accepted.
+std::vector<token_seal::key> resume_keys(const config &settings, logger &log) {
+    std::vector<std::string> secrets;
+    for (const auto &one : {settings.resume_key, settings.former_resume_key})
+        if (!one.empty())
+            secrets.push_back(token_seal::derive(one));
+    if (secrets.empty() && !settings.system_root_token.empty())
+        secrets.push_back(token_seal::derive(settings.system_root_token));
+    if (secrets.empty()) {
+        log.warning(
+            "neither ResumeKey nor SystemRootToken is set: resume tokens are good for this process alone");
+        std::random_device chance;
+        std::string some;
+        for (int at = 0; at < 8; ++at)
+            some += std::to_string(chance());
+        secrets.push_back(token_seal::derive(some));
+    }
+    std::vector<token_seal::key> keys;
+    for (auto &one : secrets) {
+        const auto id = static_cast<std::uint8_t>(stable_hash(one));
+        keys.push_back({id, std::move(one)});
+    }
+    return keys;
+}
+
 std::size_t client_descriptors(const config &settings) {
     return descriptors_for_clients(descriptor_limit(), count_shards(settings.shards),
                                    settings.query_connections, admission::most_farewells);
@@ -107,12 +134,13 @@ relay::relay(const config &settings, logger &log)
           [this](batch next) { distribute(std::move(next)); }, [this] { return overloaded(); }, log)
     , access_(
           settings.role_groups_visible_to_all, database_parameters(settings),
-          [this](std::vector<audience_ptr> readers) {
-              const auto shared = std::make_shared<const std::vector<audience_ptr>>(std::move(readers));
+          [this](const judgement_ptr &made) {
               for (auto &one : shards_)
-                  one->judged(shared);
+                  one->judged(made);
           },
           [this](lsn target) { source_.request_position(target); }, access_probe_, log)
+    , classes_(load_record_classes(classes_file()))
+    , records_(classes_)
     , door_({.connections = settings.max_connections,
              .descriptors = client_descriptors(settings),
              .per_address = settings.max_connections_per_address})
@@ -133,7 +161,11 @@ relay::relay(const config &settings, logger &log)
                                   .max_subscriptions = settings.max_subscriptions,
                                   .send_interval_us =
                                       std::chrono::microseconds(settings.send_timeout).count(),
-                                  .per_user = &sessions_per_user_};
+                                  .per_user = &sessions_per_user_,
+                                  .max_message_bytes = settings.max_message_bytes,
+                                  .sessions_per_user = settings.max_sessions_per_user,
+                                  .sessions_per_address = settings.max_connections_per_address};
+    const auto keys = resume_keys(settings, log);
     const net_limits net{.max_message_bytes = settings.max_message_bytes,
                          .outbox_bytes = settings.outbox_bytes,
                          .handshake_timeout = settings.handshake_timeout,
@@ -144,10 +176,10 @@ relay::relay(const config &settings, logger &log)
             number, bounds, sessions, net, door_,
             [this](shard &home) {
                 return std::make_unique<shard_services>(
-                    home, queries_, tokens_, access_, settings_.replay_window,
+                    home, queries_, tokens_, access_, records_, settings_.replay_window,
                     [this](lsn target) { source_.request_position(target); });
             },
-            *this, log_, session_probe_, net_probe_));
+            classes_, keys, *this, log_, session_probe_, net_probe_));
 }
 
 relay::~relay() {
@@ -194,10 +226,9 @@ std::uint16_t relay::start(std::vector<inherited_socket> inherited) {
 
 void relay::distribute(batch next) {
     const auto shared = std::make_shared<const batch>(std::move(next));
-    access_.follow(*shared, [&](std::vector<audience_ptr> readers) {
-        const auto audiences = std::make_shared<const std::vector<audience_ptr>>(std::move(readers));
+    access_.follow(*shared, [&](const judgement_ptr &made) {
         for (auto &one : shards_)
-            one->deliver(shared, audiences, [this, before = backlog()] {
+            one->deliver(shared, made, [this, before = backlog()] {
                 if (before >= most_backlog_bytes / 2 && backlog() < most_backlog_bytes / 2)
                     source_.resume();
             });

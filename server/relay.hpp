@@ -1,6 +1,7 @@
 #pragma once
 
 #include "db/query_pool.hpp"
+#include "db/snapshot_reader.hpp"
 #include "server/access_service.hpp"
 #include "server/config.hpp"
 #include "server/coverage_watch.hpp"
@@ -72,6 +73,8 @@ class relay : public site {
     token_service tokens_;
     source_supervisor source_;
     access_service access_;
+    record_classes classes_;
+    snapshot_reader records_;
     admission door_;
     quota sessions_per_user_;
     coverage_watch coverage_;

@@ -3,11 +3,17 @@
 #include "db/logs_reader.hpp"
 #include "server/net/shard.hpp"
 
+#include <algorithm>
+#include <fmt/format.h>
 #include <utility>
 
 namespace walcast {
 
 namespace {
+/// A position that is waited for comes within so long, if anything is going on.
+constexpr std::chrono::milliseconds flush_grace{10};
+constexpr std::chrono::seconds flush_retry{1};
+
 log_rows to_rows(log_page page) {
     return {.rows = std::move(page.rows),
             .more = page.more,
@@ -18,12 +24,14 @@ log_rows to_rows(log_page page) {
 } // namespace
 
 shard_services::shard_services(shard &home, query_pool &queries, token_service &tokens,
-                               access_service &access, std::chrono::milliseconds replay_window,
+                               access_service &access, snapshot_reader &records,
+                               std::chrono::milliseconds replay_window,
                                std::function<void(lsn)> request_position)
     : home_(home)
     , queries_(queries)
     , tokens_(tokens)
     , access_(access)
+    , records_(records)
     , replay_window_(replay_window)
     , request_position_(std::move(request_position)) {}
 
@@ -46,6 +54,10 @@ void shard_services::decide(reader_id who, std::vector<uuid_text> objects,
     access_.decide(who, std::move(objects), [this, then = std::move(then)](std::vector<bool> allowed) {
         home_.post([then, allowed = std::move(allowed)]() mutable { then(std::move(allowed)); });
     });
+}
+
+std::shared_ptr<void> shard_services::watch(reader_id who, const uuid_text &object) {
+    return access_.watch(who, object);
 }
 
 void shard_services::read_logs(std::vector<log_id> ids, std::function<void(log_rows)> then) {
@@ -71,10 +83,62 @@ void shard_services::scan_logs(log_scan what, std::function<void(log_rows)> then
         [this, then] { home_.post([then] { then({.failed = true}); }); });
 }
 
+void shard_services::read_records(std::vector<uuid_text> objects, std::function<void(record_rows)> then) {
+    queries_.submit(
+        [this, objects = std::move(objects), then](pqxx::connection_base &on) {
+            auto page = records_.read(on, objects);
+            home_.post([then, page = std::move(page)]() mutable {
+                then({.primary = page.primary,
+                      .seen = std::move(page.seen),
+                      .insert_lsn = page.insert_lsn,
+                      .rows = std::move(page.rows)});
+            });
+        },
+        [this, then] { home_.post([then] { then({.failed = true}); }); });
+}
+
+void shard_services::after(std::chrono::milliseconds delay, std::function<void()> then) {
+    home_.after(delay, std::move(then));
+}
+
 void shard_services::barrier(lsn as_of, std::function<void()> then) {
     home_.hub().when_decoded(as_of, std::move(then));
     if (home_.hub().transactions().decoded() < as_of)
-        request_position_(as_of);
+        wait_for(as_of);
+}
+
+void shard_services::wait_for(lsn as_of) {
+    request_position_(as_of);
+    awaited_ = std::max(awaited_, as_of);
+    if (std::exchange(looking_, true))
+        return;
+    home_.after(flush_grace, [this] { move_log(); });
+}
+
+// The log may end in what no commit has flushed, an open transaction's or a tidied page's: a server sends it
+// only when somebody commits, which may take minutes. So we commit something, and it weighs a hundred bytes.
+void shard_services::move_log() {
+    looking_ = false;
+    if (home_.hub().transactions().decoded() >= awaited_)
+        return;
+    queries_.submit_once(
+        [awaited = awaited_](pqxx::connection_base &on) {
+            pqxx::work in(on);
+            // A stalled synchronous standby is nothing to wait for.
+            in.exec0("SET LOCAL synchronous_commit = local");
+            in.exec1(fmt::format("SELECT CASE WHEN pg_catalog.pg_current_wal_flush_lsn() < '{}' THEN "
+                                 "pg_catalog.pg_logical_emit_message(true, 'walcast', '') END",
+                                 to_string(awaited)));
+            in.commit();
+        },
+        [](const std::string &) {}); // without a database there is no stream either
+    if (std::exchange(looking_again_, true))
+        return;
+    home_.after(flush_retry, [this] {
+        looking_again_ = false;
+        if (!looking_)
+            move_log();
+    });
 }
 
 } // namespace walcast

@@ -19,6 +19,7 @@ struct access_query {
     std::vector<uuid_text> objects; ///< whose facts are wanted; of a container, its requests too; of a
                                     ///< content_key, the collections
     bool hidden = false;            ///< trashed_groups and frozen_groups
+    bool waits = false;             ///< nothing stands still until the answer
     unsigned attempt = 0;
 };
 

@@ -18,6 +18,7 @@ bool is_other(object_class what) {
 reader_id grants::add(const uuid_text &user) {
     const auto id = static_cast<reader_id>(++last_reader_);
     auto &one = readers_[id];
+    one.id = id;
     one.user = user;
     one.self = &acquire(user);
     resolve(one); // and it may be ready by that: somebody who manages it is here
@@ -41,6 +42,16 @@ void grants::remove(reader_id one) {
 bool grants::ready(reader_id one) const {
     const auto found = readers_.find(one);
     return found != readers_.end() && found->second.ready;
+}
+
+bool grants::whole(reader_id one) const {
+    const auto found = readers_.find(one);
+    return found != readers_.end() && found->second.ready && is_whole(found->second);
+}
+
+bool grants::is_whole(const reader &one) {
+    return one.self->loaded &&
+           std::all_of(one.me.begin(), one.me.end(), [](const auto &of) { return of.first->loaded; });
 }
 
 grants::origin &grants::acquire(const uuid_text &user) {
@@ -189,6 +200,9 @@ void grants::set_user(const uuid_text &user, bool active, bool admin) {
         return;
     one.active = active;
     one.admin = admin;
+    for (const auto &[id, each] : readers_)
+        if (each.self == &one)
+            changed_.push_back(id);
     by_owner_.clear();
     count_holes();
 }
@@ -205,11 +219,12 @@ void grants::resolve(reader &one) {
     std::vector<std::pair<origin *, std::uint8_t>> me;
     for (const auto &[user, level] : std::vector<managed>(one.self->users))
         me.emplace_back(&acquire(user), level);
+    std::sort(me.begin(), me.end());
+    if (me != one.me)
+        changed_.push_back(one.id);
     for (const auto &[of, level] : std::exchange(one.me, std::move(me)))
         release(*of);
-    if (!one.ready && one.self->loaded &&
-        std::all_of(one.me.begin(), one.me.end(), [](const auto &of) { return of.first->loaded; }))
-        one.ready = true;
+    one.ready = one.ready || is_whole(one);
 }
 
 void grants::count_holes() {
@@ -218,9 +233,7 @@ void grants::count_holes() {
         if (!one.ready || one.self->admin)
             continue;
         ++ready_;
-        const bool whole = one.self->loaded && std::all_of(one.me.begin(), one.me.end(),
-                                                           [](const auto &of) { return of.first->loaded; });
-        holes_ += whole ? 0 : 1;
+        holes_ += is_whole(one) ? 0 : 1;
     }
 }
 

@@ -47,6 +47,15 @@ class grants {
     /// What add() will return.
     [[nodiscard]] reader_id next() const { return static_cast<reader_id>(last_reader_ + 1); }
     [[nodiscard]] bool ready(reader_id one) const;
+    /// There is such a reader, ready or not.
+    [[nodiscard]] bool knows(reader_id one) const { return readers_.contains(one); }
+    /// It is ready, and everything about it is there now; administrators, too.
+    [[nodiscard]] bool whole(reader_id one) const;
+    /// Rows of this user matter to somebody.
+    [[nodiscard]] bool follows(const uuid_text &user) const { return origins_.contains(user); }
+    /// Readers whose `me` has changed since the last call, or who are active or administrators now and were
+    /// not, or the reverse; some more than once.
+    [[nodiscard]] std::vector<reader_id> take_changed() { return std::exchange(changed_, {}); }
     /// Whether there is anybody to judge for, administrators aside.
     [[nodiscard]] bool anybody() const { return ready_ > 0; }
     /// Every origin of every reader that is ready is there; if not, nothing can be judged.
@@ -102,6 +111,7 @@ class grants {
         std::vector<grant_change> since; ///< applied while it is being loaded
     };
     struct reader {
+        reader_id id = reader_id::none;
         uuid_text user;
         /// Its own origin, which it always holds, and those of `me`, each with the level of the grant on it.
         origin *self = nullptr;
@@ -115,6 +125,7 @@ class grants {
     /// Builds `me` of a reader anew; what it needs is wanted.
     void resolve(reader &one);
     void resolve_all(const origin &changed);
+    [[nodiscard]] static bool is_whole(const reader &one);
     void count_holes();
     void note_target(origin &of, const uuid_text &target, grant before, grant after);
     /// Sets without looking at readers.
@@ -132,6 +143,7 @@ class grants {
     std::size_t others_ = 0; ///< the sum over origins
     std::vector<uuid_text> wanted_;
     std::vector<uuid_text> unsettled_; ///< origins whose users have changed in this transaction
+    std::vector<reader_id> changed_;
     /// Who reads what an owner owns; emptied by every change that might matter.
     std::unordered_map<uuid_text, audience_ptr> by_owner_;
 };

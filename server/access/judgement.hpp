@@ -4,6 +4,9 @@
 #include "server/access/uuid_text.hpp"
 
 #include <cstdint>
+#include <iterator>
+#include <memory>
+#include <utility>
 #include <vector>
 
 namespace walcast {
@@ -30,6 +33,25 @@ struct judgement {
     std::uint64_t transactions = 0;      ///< so many transactions have been judged in all
 
     [[nodiscard]] bool empty() const { return events.empty() && objects.empty(); }
+    /// Adds what was judged next.
+    void append(judgement next) {
+        append_to(events, std::move(next.events));
+        append_to(objects, std::move(next.objects));
+        transactions = next.transactions;
+    }
+
+  private:
+    template <class T>
+    static void append_to(std::vector<T> &into, std::vector<T> more) {
+        if (into.empty())
+            into = std::move(more);
+        else
+            into.insert(into.end(), std::make_move_iterator(more.begin()),
+                        std::make_move_iterator(more.end()));
+    }
 };
+
+/// Immutable, shared by threads.
+using judgement_ptr = std::shared_ptr<const judgement>;
 
 } // namespace walcast

@@ -8,7 +8,7 @@ const object_facts *object_cache::find(std::string_view uuid) {
     const auto found = places_.find(uuid_text(uuid));
     if (found == places_.end())
         return nullptr;
-    entries_.splice(entries_.begin(), entries_, found->second);
+    use(found->second);
     return &found->second->facts;
 }
 
@@ -17,11 +17,12 @@ void object_cache::set(const uuid_text &uuid, const object_facts &to) {
         return;
     const auto found = places_.find(uuid);
     if (found == places_.end()) {
-        entries_.push_front({uuid, to});
-        places_.emplace(uuid, entries_.begin());
-        index(entries_.front());
-        if (entries_.size() > most_)
-            forget(uuid_text(entries_.back().uuid));
+        const bool pinned = !pins_.empty() && pins_.contains(uuid);
+        auto &list = pinned ? pinned_ : entries_;
+        list.push_front({uuid, to, pinned});
+        places_.emplace(uuid, list.begin());
+        index(list.front());
+        evict();
         return;
     }
     auto &one = *found->second;
@@ -32,7 +33,7 @@ void object_cache::set(const uuid_text &uuid, const object_facts &to) {
     } else {
         one.facts = to;
     }
-    entries_.splice(entries_.begin(), entries_, found->second);
+    use(found->second);
 }
 
 void object_cache::set_read(const uuid_text &uuid, const object_facts &to) {
@@ -67,11 +68,12 @@ void object_cache::forget(const uuid_text &uuid) {
 }
 
 void object_cache::forget(object_class what) {
-    for (auto at = entries_.begin(); at != entries_.end();) {
-        const auto here = at++;
-        if (class_of(here->uuid.view()) == what)
-            remove(here);
-    }
+    for (auto *list : {&entries_, &pinned_})
+        for (auto at = list->begin(); at != list->end();) {
+            const auto here = at++;
+            if (class_of(here->uuid.view()) == what)
+                remove(here);
+        }
     if (what == object_class::container_request || what == object_class::collection)
         for (auto &[key, list] : linked_)
             list.complete = false;
@@ -79,6 +81,7 @@ void object_cache::forget(object_class what) {
 
 void object_cache::clear() {
     entries_.clear();
+    pinned_.clear();
     places_.clear();
     rows_.clear();
     linked_.clear();
@@ -91,6 +94,44 @@ const std::vector<uuid_text> *object_cache::linked_to(const uuid_text &what) con
     return found == linked_.end() || !found->second.complete ? nullptr : &found->second.known;
 }
 
+void object_cache::pin(const uuid_text &uuid) {
+    if (pins_[uuid]++ > 0)
+        return;
+    const auto found = places_.find(uuid);
+    if (found == places_.end())
+        return;
+    found->second->pinned = true;
+    pinned_.splice(pinned_.begin(), entries_, found->second);
+}
+
+void object_cache::unpin(const uuid_text &uuid) {
+    const auto pin = pins_.find(uuid);
+    if (pin == pins_.end() || --pin->second > 0)
+        return;
+    pins_.erase(pin);
+    const auto found = places_.find(uuid);
+    if (found == places_.end())
+        return;
+    found->second->pinned = false;
+    entries_.splice(entries_.begin(), pinned_, found->second);
+    evict();
+}
+
+uuid_text object_cache::object_of(object_class what, std::int64_t row_id) const {
+    const auto found = rows_.find({what, row_id});
+    return found == rows_.end() ? uuid_text() : found->second;
+}
+
+void object_cache::use(place which) {
+    if (!which->pinned)
+        entries_.splice(entries_.begin(), entries_, which);
+}
+
+void object_cache::evict() {
+    if (entries_.size() > most_)
+        forget(uuid_text(entries_.back().uuid));
+}
+
 bool object_cache::is_listed(const entry &of) {
     const auto what = class_of(of.uuid.view());
     return of.facts.exists && !of.facts.linked.empty() &&
@@ -100,7 +141,7 @@ bool object_cache::is_listed(const entry &of) {
 void object_cache::remove(place which) {
     unindex(*which);
     places_.erase(which->uuid);
-    entries_.erase(which);
+    (which->pinned ? pinned_ : entries_).erase(which);
 }
 
 void object_cache::index(const entry &of) {

@@ -16,7 +16,7 @@ namespace walcast {
 /// has come to. An object that is known not to exist is an entry, too.
 ///
 /// The stream keeps it current, so what is here needs no query, and is right where an answer says otherwise:
-/// that is of another moment. Bounded: what was not used for longest goes.
+/// that is of another moment. Bounded: what was not used for longest goes, but for what is pinned.
 class object_cache {
   public:
     explicit object_cache(std::size_t most)
@@ -39,12 +39,21 @@ class object_cache {
     /// The facts of all of them have been set.
     void complete(const uuid_text &what) { linked_[what].complete = true; }
 
-    [[nodiscard]] std::size_t size() const { return entries_.size(); }
+    /// The facts of this object are kept once they are here, however long they are not used, and however many
+    /// others there are; until as many calls of unpin().
+    void pin(const uuid_text &uuid);
+    void unpin(const uuid_text &uuid);
+
+    /// Whose row this is, if that is known.
+    [[nodiscard]] uuid_text object_of(object_class what, std::int64_t row_id) const;
+
+    [[nodiscard]] std::size_t size() const { return places_.size(); }
 
   private:
     struct entry {
         uuid_text uuid;
         object_facts facts;
+        bool pinned = false; ///< and in pinned_
     };
     using place = std::list<entry>::iterator;
     struct row_key {
@@ -68,11 +77,15 @@ class object_cache {
 
     [[nodiscard]] static bool is_listed(const entry &of);
     void remove(place which);
+    void use(place which);
+    void evict();
     void index(const entry &of);
     void unindex(const entry &of);
 
     std::size_t most_;
     std::list<entry> entries_; ///< the one used last comes first
+    std::list<entry> pinned_;
+    std::unordered_map<uuid_text, unsigned> pins_; ///< and how often
     std::unordered_map<uuid_text, place> places_;
     std::unordered_map<row_key, uuid_text, row_hash> rows_;
     std::unordered_map<uuid_text, link_list> linked_;

@@ -2,6 +2,8 @@
 
 #include "server/access/object_columns.hpp"
 
+#include <algorithm>
+
 namespace walcast {
 
 namespace {
@@ -11,10 +13,11 @@ using kind = reader_term::kind;
 /// One look at what is known, collecting terms and what is missing.
 class look {
   public:
-    look(object_cache &objects, const hidden_groups &hidden, std::int64_t at_us)
+    look(object_cache &objects, const hidden_groups &hidden, std::int64_t at_us, rule_trace *trace)
         : objects_(objects)
         , hidden_(hidden)
-        , at_us_(at_us) {}
+        , at_us_(at_us)
+        , trace_(trace) {}
 
     void object(std::string_view uuid, bool roles_visible_to_all) {
         const auto what = class_of(uuid);
@@ -32,18 +35,18 @@ class look {
         const auto one = *facts; // further look-ups may move it
         switch (what) {
         case object_class::collection:
-            if (!(hidden_.is_frozen(one.owner) && (trashed(one.owner) || one.trash_at <= at_us_)))
+            if (!(frozen(one.owner) && (trashed(one.owner) || past(one.trash_at))))
                 granted(uuid, one.owner);
             return;
         case object_class::group:
-            if (hidden_.is_frozen(one.owner) && (trashed(one.owner) || one.trash_at <= at_us_))
+            if (frozen(one.owner) && (trashed(one.owner) || past(one.trash_at)))
                 return;
             add(kind::reaches, uuid);
             if (one.role && roles_visible_to_all)
                 add(kind::active_users);
             return;
         case object_class::container_request:
-            if (!(hidden_.is_frozen(one.owner) && trashed(one.owner)))
+            if (!(frozen(one.owner) && trashed(one.owner)))
                 granted(uuid, one.owner);
             return;
         case object_class::workflow:
@@ -69,6 +72,7 @@ class look {
   private:
     /// The container's own owner plays no part, and include_trash none either.
     void container(std::string_view uuid) {
+        consult(uuid);
         const auto *requests = objects_.linked_to(uuid_text(uuid));
         if (requests == nullptr) {
             rule_.missing.emplace_back(uuid);
@@ -84,6 +88,7 @@ class look {
     void content(std::string_view key) {
         if (content_hash(uuid_text(key)).empty())
             return;
+        consult(key);
         const auto *collections = objects_.linked_to(uuid_text(key));
         if (collections == nullptr) {
             rule_.missing.emplace_back(key);
@@ -101,7 +106,7 @@ class look {
         }
         const auto *collection = find(one.linked.view());
         if (collection != nullptr && collection->exists && collection->current &&
-            !trashed(collection->owner) && collection->trash_at > at_us_)
+            !trashed(collection->owner) && !past(collection->trash_at))
             granted(one.linked.view(), uuid_text(collection->owner));
     }
 
@@ -133,30 +138,56 @@ class look {
     }
 
     void add(kind what, std::string_view uuid = {}, std::uint8_t level = 1) {
+        consult(uuid);
         if (what == kind::everyone || what == kind::active_users || !uuid.empty())
             rule_.terms.push_back({.what = what, .level = level, .uuid = uuid_text(uuid)});
     }
 
     const object_facts *find(std::string_view uuid) {
+        consult(uuid);
         const auto *found = objects_.find(uuid);
         if (found == nullptr)
             rule_.missing.emplace_back(uuid);
         return found;
     }
 
-    [[nodiscard]] bool trashed(const uuid_text &group) const { return hidden_.is_trashed(group, at_us_); }
+    [[nodiscard]] bool trashed(const uuid_text &group) {
+        consult(group.view());
+        const auto found = hidden_.trashed.find(group);
+        return found != hidden_.trashed.end() && past(found->second);
+    }
+
+    [[nodiscard]] bool frozen(const uuid_text &group) {
+        consult(group.view());
+        return hidden_.is_frozen(group);
+    }
+
+    [[nodiscard]] bool past(std::int64_t time_us) {
+        if (time_us <= at_us_)
+            return true;
+        if (trace_ != nullptr)
+            trace_->until_us = std::min(trace_->until_us, time_us);
+        return false;
+    }
+
+    void consult(std::string_view key) {
+        if (trace_ != nullptr && !key.empty())
+            trace_->consulted.emplace_back(key);
+    }
 
     object_cache &objects_;
     const hidden_groups &hidden_;
     std::int64_t at_us_;
+    rule_trace *trace_;
     reader_rule rule_;
 };
 
 } // namespace
 
 reader_rule reader_rules::readers_of(std::string_view uuid, object_cache &objects,
-                                     const hidden_groups &hidden, std::int64_t at_us) const {
-    look at(objects, hidden, at_us);
+                                     const hidden_groups &hidden, std::int64_t at_us,
+                                     rule_trace *trace) const {
+    look at(objects, hidden, at_us, trace);
     at.object(uuid, roles_visible_to_all_);
     auto rule = at.take();
     if (!rule.known())

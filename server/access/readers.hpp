@@ -17,10 +17,6 @@ struct hidden_groups {
     std::unordered_map<uuid_text, std::int64_t> trashed; ///< when; may lie in the future
     std::unordered_set<uuid_text> frozen;
 
-    [[nodiscard]] bool is_trashed(const uuid_text &group, std::int64_t at_us) const {
-        const auto found = trashed.find(group);
-        return found != trashed.end() && found->second <= at_us;
-    }
     [[nodiscard]] bool is_frozen(const uuid_text &group) const { return frozen.contains(group); }
 
     /// Nothing: it is not trashed.
@@ -62,6 +58,14 @@ struct reader_rule {
     [[nodiscard]] bool known() const { return missing.empty(); }
 };
 
+/// What a rule looked at: as long as nothing of it changes, and the time does not come, it stays as it is.
+struct rule_trace {
+    /// Objects, what they are linked to, owners, and the terms' uuids; some more than once.
+    std::vector<uuid_text> consulted;
+    /// The next moment at which something is trashed that is not yet, microseconds since 1970 UTC.
+    std::int64_t until_us = object_facts::never;
+};
+
 /// The rules of the Arvados API for `GET /arvados/v1/<class>/<uuid>?include_trash=true`, which is what
 /// arvados-ws asks for every event (facts: permission model), for users who are not administrators.
 ///
@@ -74,7 +78,8 @@ class reader_rules {
     /// Of a uuid, or of a content_key: who may read any collection with that content. `at_us`, microseconds
     /// since 1970 UTC, decides what is trashed by then.
     [[nodiscard]] reader_rule readers_of(std::string_view uuid, object_cache &objects,
-                                         const hidden_groups &hidden, std::int64_t at_us) const;
+                                         const hidden_groups &hidden, std::int64_t at_us,
+                                         rule_trace *trace = nullptr) const;
 
   private:
     bool roles_visible_to_all_; ///< Users.RoleGroupsVisibleToAll

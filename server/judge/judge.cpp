@@ -1,6 +1,7 @@
 #include "server/judge/judge.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace walcast {
@@ -25,13 +26,23 @@ judge::judge(reader_rules rules, outside to)
 
 void judge::follow(const batch &next, std::int64_t now_us) {
     polls_ = !next.exact;
-    if (std::exchange(epoch_, next.epoch) != next.epoch)
-        queue_.push_back({});
-    bool first = true;
+    watched_.forbid(polls_);
+    if (std::exchange(epoch_, next.epoch) != next.epoch) {
+        queue_.push_back({nullptr, ++batches_});
+        // An answer may have a position of the log that was before, which this one might never reach; and
+        // what comes before this place in the queue may wait for it.
+        for (auto &[number, of] : std::exchange(asked_, {}))
+            again_.push_back(std::move(of.query));
+        answers_.clear();
+    }
+    if (!next.empty())
+        ++batches_;
     for (const auto &segment : next.transactions) {
-        queue_.push_back({segment, std::exchange(first, false)});
+        queue_.push_back({segment, batches_});
         queued_bytes_ += segment->footprint();
     }
+    if (polls_)
+        permissions_old_ = permissions_old_ || tells_of_permissions(next);
     decoded_ = next.decoded;
     const auto reached = std::partition(answers_.begin(), answers_.end(),
                                         [this](const auto &one) { return !polls_ && one.as_of > decoded_; });
@@ -44,9 +55,22 @@ void judge::follow(const batch &next, std::int64_t now_us) {
 
 void judge::run(std::int64_t now_us) {
     now_us_ = now_us;
+    do {
+        judge_queue();
+        hand_over();
+        ask_for_origins();
+        tell_ready();
+        decide_waiting(now_us);
+    } while (polls_ && begin_turn());
+}
+
+void judge::judge_queue() {
+    bool answered = false; // once here, so that a long queue does not keep it waiting, and at the end
     for (;;) {
         if (!unfinished_) {
-            if (queue_.empty())
+            if (!std::exchange(answered, true))
+                answer_watched(now_us_);
+            if (queue_.empty() || (polls_ && queue_.front().batch > turn_))
                 break;
             const auto next = std::move(queue_.front());
             queue_.pop_front();
@@ -63,10 +87,50 @@ void judge::run(std::int64_t now_us) {
         if (!finish())
             break;
         unfinished_ = false;
+        ++transactions_;
+        made_.append({.events = {}, .objects = std::exchange(settled_, {})});
     }
-    ask_for_origins();
-    tell_ready();
-    decide_waiting(now_us);
+    answer_watched(now_us_);
+}
+
+bool judge::begin_turn() {
+    const bool over = !unfinished_ && deciding_.empty() && (queue_.empty() || queue_.front().batch > turn_);
+    if (!over || (queue_.empty() && waiting_.empty()))
+        return false;
+    // What is being read may be of before. It is waited for all the same: begun anew each time, the reading
+    // of a user's many rows might never come to its end.
+    if (permissions_old_ && loading())
+        return false;
+    turn_ = batches_;
+    deciding_ = std::exchange(waiting_, {});
+    objects_.clear();
+    std::erase_if(asked_, [](const auto &one) { return !one.second.query.objects.empty(); });
+    if (std::exchange(permissions_old_, false)) {
+        grants_.reload(false);
+        hidden_known_ = hidden_asked_ = false;
+    }
+    return true;
+}
+
+bool judge::loading() const {
+    const auto is_load = [](const access_query &of) { return of.hidden || !of.origins.empty(); };
+    return std::any_of(again_.begin(), again_.end(), is_load) ||
+           std::any_of(asked_.begin(), asked_.end(),
+                       [&](const auto &one) { return is_load(one.second.query); });
+}
+
+bool judge::tells_of_permissions(const batch &next) {
+    event what;
+    for (const auto &segment : next.transactions)
+        for (const auto &change : segment->changes()) {
+            if (events_.read(*segment, change, what) != event_problem::none)
+                continue;
+            const auto changed = class_of(what.object_uuid);
+            if (changed == object_class::link || changed == object_class::user ||
+                changed == object_class::group)
+                return true;
+        }
+    return false;
 }
 
 void judge::begin(const item &next) {
@@ -75,13 +139,11 @@ void judge::begin(const item &next) {
         open_.clear();
         weight_ = 0;
     }
-    if (polls_ && next.begins_batch)
-        objects_.clear();
     std::vector<access_change> found;
     event what;
     for (const auto &change : segment.changes()) {
         if (events_.read(segment, change, what) == event_problem::none)
-            note_event(what);
+            open_.push_back(deciding_key(what));
         else
             changes_.read(segment, change, found);
     }
@@ -101,29 +163,21 @@ void judge::begin(const item &next) {
     }
 }
 
-void judge::note_event(const event &what) {
-    open_.push_back(deciding_key(what));
-    if (!polls_)
-        return;
-    const auto changed = class_of(what.object_uuid);
-    if (changed == object_class::link || changed == object_class::user || changed == object_class::group) {
-        // Whatever it was, it is in the table by now.
-        grants_.reload(false);
-        hidden_known_ = hidden_asked_ = false;
-    }
-}
-
 void judge::begin_anew() {
     objects_.clear();
     hidden_known_ = hidden_asked_ = false;
     grants_.reload(false);
+    watched_.begin_anew();
     asked_.clear(); // their answers may be of a log that was before
+    again_.clear();
     answers_.clear();
     recent_.clear();
     recent_count_ = 0;
 }
 
 void judge::apply(const access_change &change) {
+    if (!watched_.empty())
+        watched_.note(change);
     for (auto &[number, of] : asked_) {
         if (of.query.hidden && of.since.size() < most_since)
             of.since.push_back(change);
@@ -162,7 +216,47 @@ void judge::apply(const access_change &change) {
     }
 }
 
+bool judge::settle_watched() {
+    for (const auto who : grants_.take_changed())
+        watched_.note_reader(who);
+    if (!watched_.unsettled())
+        return true;
+    if (!hidden_known_ && !polls_)
+        return false; // asked for by run()
+    std::vector<uuid_text> missing;
+    const bool known = watched_.settle(transactions_, committed_at_, settled_, missing);
+    if (!missing.empty())
+        ask_for_objects(std::move(missing));
+    return known;
+}
+
+void judge::answer_watched(std::int64_t now_us) {
+    if (!watched_.waiting() || in_transaction_ || unfinished_ || (!hidden_known_ && !polls_))
+        return;
+    std::vector<uuid_text> missing, wanted;
+    watched_.answer(transactions_, now_us, made_.objects, missing, wanted);
+    if (!missing.empty())
+        ask_for_objects(std::move(missing));
+    if (!wanted.empty())
+        ask_for_objects(std::move(wanted), true);
+}
+
+void judge::watch(reader_id who, const uuid_text &object, std::int64_t now_us) {
+    watched_.watch(who, object, transactions_, unfinished_, made_.objects);
+    answer_watched(now_us);
+    hand_over();
+}
+
+void judge::unwatch(reader_id who, const uuid_text &object) {
+    watched_.unwatch(who, object);
+    if (!watched_.watches(who, object))
+        std::erase_if(settled_,
+                      [&](const object_verdict &each) { return each.who == who && each.object == object; });
+}
+
 bool judge::finish() {
+    if (!settle_watched())
+        return false;
     if (open_.empty())
         return true;
     static const auto nobody = std::make_shared<const audience>();
@@ -188,14 +282,21 @@ bool judge::finish() {
     }
     counts_.judged += made.size();
     open_.clear();
-    to_.judged(std::move(made));
+    made_.append({.events = std::move(made), .objects = {}});
     return true;
+}
+
+void judge::hand_over() {
+    if (made_.empty() && told_ == transactions_)
+        return;
+    made_.transactions = told_ = transactions_;
+    to_.judged(std::exchange(made_, {}));
 }
 
 void judge::tick(std::int64_t now_us) {
     for (auto &one : std::exchange(again_, {}))
         ask(std::move(one));
-    if (polls_ && grants_.anybody() && now_us - polled_at_us_ >= poll_interval_us) {
+    if (polls_ && grants_.anybody() && !loading() && now_us - polled_at_us_ >= poll_interval_us) {
         polled_at_us_ = now_us;
         grants_.reload(true);
         hidden_asked_ = false;
@@ -203,6 +304,9 @@ void judge::tick(std::int64_t now_us) {
     }
     for (const auto &one : answers_)
         to_.request_position(one.as_of);
+    watched_.pass(now_us);
+    answer_watched(now_us);
+    hand_over();
 }
 
 reader_id judge::add_reader(const uuid_text &user) {
@@ -214,11 +318,12 @@ reader_id judge::add_reader(const uuid_text &user) {
 }
 
 void judge::remove_reader(reader_id one) {
+    watched_.remove(one);
+    std::erase_if(settled_, [&](const object_verdict &each) { return each.who == one; });
     grants_.remove(one);
     std::erase(joining_, one);
-    for (auto &each : waiting_)
-        if (each.who == one)
-            each.then = nullptr;
+    for (auto *all : {&waiting_, &deciding_})
+        std::erase_if(*all, [&](const question &each) { return each.who == one; });
 }
 
 void judge::tell_ready() {
@@ -235,23 +340,27 @@ void judge::tell_ready() {
 }
 
 void judge::decide(question one, std::int64_t now_us) {
-    if (polls_)
-        for (const auto &object : one.objects)
-            objects_.forget(object);
     waiting_.push_back(std::move(one));
-    decide_waiting(now_us);
+    if (polls_)
+        run(now_us);
+    else
+        decide_waiting(now_us);
 }
 
 void judge::decide_waiting(std::int64_t now_us) {
-    if (!hidden_known_ || in_transaction_ || unfinished_ || !queue_.empty())
+    if (!polls_) {
+        if (in_transaction_ || unfinished_ || !queue_.empty())
+            return;
+        std::move(waiting_.begin(), waiting_.end(), std::back_inserter(deciding_));
+        waiting_.clear();
+    }
+    if (!hidden_known_ || !grants_.complete())
         return;
     std::vector<question> still;
     std::vector<uuid_text> objects;
-    for (auto &one : std::exchange(waiting_, {})) {
-        if (!one.then)
-            continue;
+    for (auto &one : std::exchange(deciding_, {})) {
         std::vector<bool> answers;
-        bool known = grants_.complete() && grants_.ready(one.who);
+        bool known = true;
         for (const auto &object : one.objects) {
             const auto rule = rules_.readers_of(object.view(), objects_, hidden_, now_us);
             objects.insert(objects.end(), rule.missing.begin(), rule.missing.end());
@@ -264,8 +373,8 @@ void judge::decide_waiting(std::int64_t now_us) {
         else
             still.push_back(std::move(one));
     }
-    waiting_.insert(waiting_.end(), std::make_move_iterator(still.begin()),
-                    std::make_move_iterator(still.end()));
+    deciding_.insert(deciding_.end(), std::make_move_iterator(still.begin()),
+                     std::make_move_iterator(still.end()));
     if (!objects.empty())
         ask_for_objects(std::move(objects));
 }

@@ -4,11 +4,13 @@
 #include "server/access/access_query.hpp"
 #include "server/access/audience.hpp"
 #include "server/access/grants.hpp"
+#include "server/access/judgement.hpp"
 #include "server/access/object_cache.hpp"
 #include "server/access/readers.hpp"
 #include "server/feed/batch.hpp"
 #include "server/feed/visibility.hpp"
 #include "server/judge/past_facts.hpp"
+#include "server/judge/watched_objects.hpp"
 #include "server/protocol/event.hpp"
 
 #include <cstddef>
@@ -38,17 +40,21 @@ namespace walcast {
 ///   one of before the question is missing, which takes a commit that waits for a synchronous standby, the
 ///   question is asked again.
 ///
-/// From a listener come events alone. Then facts are read for each batch of events anew, and grants when an
-/// event says that they may have changed, and every few seconds: what is decided is as of then, not of the
-/// commit.
+/// From a listener come events alone. Then the judge works in *turns*. One takes all batches that have come
+/// and all questions that wait; what it needs is read after its beginning, and so after their commits: facts
+/// of objects for every turn, grants if one of its events says that they may have changed, and every few
+/// seconds. What is decided is as of then, not of the commit. The next turn begins when all of this one is
+/// decided, so neither events nor questions can keep the others waiting, and many events cost as little as
+/// one.
 ///
 /// Sans-io: driven by one caller at a time, which puts the questions that `ask` gets to the database.
 class judge {
   public:
     struct outside {
         std::function<void(access_query)> ask;
-        /// Audiences of the next events, in the order of the stream.
-        std::function<void(std::vector<audience_ptr>)> judged;
+        /// What has been decided since the last time, in the order of the stream. Also when it is only that
+        /// more transactions have been judged.
+        std::function<void(judgement)> judged;
         std::function<void(lsn)> request_position;
         /// A user that was added is part of audiences from now on.
         std::function<void(reader_id)> ready;
@@ -69,14 +75,22 @@ class judge {
     void remove_reader(reader_id one);
 
     /// Whether a reader may read some objects *now*, for what it asks for from the past: at the first moment
-    /// when nothing waits to be judged.
+    /// when nothing waits to be judged, or with a listener, in the next turn.
     struct question {
-        reader_id who;
+        reader_id who; ///< one that is ready; others may read nothing
         std::vector<uuid_text> objects;
         std::function<void(std::vector<bool>)> then; ///< in the order of `objects`
     };
     void decide(question one, std::int64_t now_us);
 
+    /// Has a reader's right to read an object told, in judgements: once as soon as it is known, and whenever
+    /// it changes, with the transaction that changed it; until as many calls of unwatch(). With a listener
+    /// nobody may read anything here, as nothing could be told in time.
+    void watch(reader_id who, const uuid_text &object, std::int64_t now_us);
+    void unwatch(reader_id who, const uuid_text &object);
+
+    /// How many transactions have been judged, since the start; one that was cut off by a new epoch is none.
+    [[nodiscard]] std::uint64_t transactions() const { return transactions_; }
     /// Transactions that wait, in bytes.
     [[nodiscard]] std::size_t backlog_bytes() const { return queued_bytes_; }
     struct counts {
@@ -94,7 +108,7 @@ class judge {
     /// A transaction or a segment of one; or, without, the place where changes are missing from the stream.
     struct item {
         transaction_ptr segment;
-        bool begins_batch = false;
+        std::uint64_t batch = 0;
     };
     /// Changes that are kept for one question; with more, it is asked again.
     static constexpr std::size_t most_since = 200'000;
@@ -105,15 +119,26 @@ class judge {
     };
 
     void run(std::int64_t now_us);
+    void judge_queue();
     void begin(const item &next);
-    void note_event(const event &what);
+    /// With a listener; false if this turn is not over, or there is nothing for another.
+    [[nodiscard]] bool begin_turn();
+    /// Whether an event of the batch says that permissions may have changed.
+    [[nodiscard]] bool tells_of_permissions(const batch &next);
+    /// Grants or hidden groups are being read.
+    [[nodiscard]] bool loading() const;
     /// False if something is missing, which was asked for.
     [[nodiscard]] bool finish();
+    /// Of watched objects; false if something is missing, which was asked for.
+    [[nodiscard]] bool settle_watched();
+    void answer_watched(std::int64_t now_us);
+    void hand_over();
     void begin_anew();
     void apply(const access_change &change);
 
     void ask_for_origins();
-    void ask_for_objects(std::vector<uuid_text> objects);
+    /// `waits`: the stream does not stand still for them, so one question at a time will do.
+    void ask_for_objects(std::vector<uuid_text> objects, bool waits = false);
     /// Adds what transactions in the queue will ask for.
     void look_ahead(std::vector<uuid_text> &into);
     void ask(access_query query);
@@ -142,12 +167,21 @@ class judge {
     bool polls_ = false; ///< the source is a listener
     std::int64_t polled_at_us_ = 0;
     std::int64_t now_us_ = 0;
+    std::uint64_t batches_ = 0;    ///< that have come
+    std::uint64_t turn_ = 0;       ///< the last batch of this turn
+    bool permissions_old_ = false; ///< for batches that have come since
 
     // The transaction that is being judged
     std::vector<uuid_text> open_; ///< the objects that decide about its events
     std::int64_t committed_at_ = 0;
     bool in_transaction_ = false; ///< its last segment has not come
     bool unfinished_ = false;     ///< it has, and its events have not been judged
+
+    std::uint64_t transactions_ = 0; ///< judged
+    std::uint64_t told_ = 0;         ///< how many of them were handed over
+    judgement made_;                 ///< what has not been handed over
+    watched_objects watched_{rules_, objects_, hidden_, grants_};
+    std::vector<object_verdict> settled_; ///< of the transaction that is being judged
 
     std::unordered_map<std::uint64_t, outstanding> asked_; ///< questions without an answer
     std::uint64_t last_query_ = 0;
@@ -156,8 +190,9 @@ class judge {
     /// Numbers of the transactions with changes that an answer must show, those that were judged last.
     std::deque<std::uint32_t> recent_;
     std::uint64_t recent_count_ = 0;
-    std::size_t weight_ = 0; ///< of the changes of the transaction being judged
-    std::vector<question> waiting_;
+    std::size_t weight_ = 0;         ///< of the changes of the transaction being judged
+    std::vector<question> waiting_;  ///< with a listener, for the next turn
+    std::vector<question> deciding_; ///< what they need to know is being read
     std::vector<reader_id> joining_; ///< not yet ready
     counts counts_;
 };

@@ -18,7 +18,7 @@ constexpr std::size_t looked_ahead = 2'000;
 } // namespace
 
 void judge::ask_for_origins() {
-    if (joining_.empty() && !grants_.anybody())
+    if (joining_.empty() && !grants_.anybody() && watched_.empty())
         return;
     if ((!hidden_known_ || polls_) && !std::exchange(hidden_asked_, true))
         ask({.hidden = true});
@@ -30,14 +30,19 @@ void judge::ask_for_origins() {
     }
 }
 
-void judge::ask_for_objects(std::vector<uuid_text> objects) {
+void judge::ask_for_objects(std::vector<uuid_text> objects, bool waits) {
+    const auto also_waits = [](const access_query &of) { return of.waits; };
+    if (waits && (std::any_of(again_.begin(), again_.end(), also_waits) ||
+                  std::any_of(asked_.begin(), asked_.end(),
+                              [&](const auto &one) { return also_waits(one.second.query); })))
+        return; // asked for when that is answered, together with what is wanted by then
     look_ahead(objects);
     std::unordered_set<uuid_text> under_way;
     for (const auto &[number, of] : asked_)
         under_way.insert(of.query.objects.begin(), of.query.objects.end());
     for (const auto &one : again_)
         under_way.insert(one.objects.begin(), one.objects.end());
-    access_query query;
+    access_query query{.waits = waits};
     for (const auto &one : objects)
         if (query.objects.size() < most_objects_asked && under_way.insert(one).second)
             query.objects.push_back(one);
@@ -51,7 +56,7 @@ void judge::look_ahead(std::vector<uuid_text> &into) {
     std::size_t seen = 0;
     event what;
     for (const auto &next : queue_) {
-        if (!next.segment || into.size() >= most_objects_asked)
+        if (!next.segment || into.size() >= most_objects_asked || (polls_ && next.batch > turn_))
             return;
         for (const auto &change : next.segment->changes()) {
             if (++seen > looked_ahead)
@@ -122,7 +127,7 @@ void judge::take(access_answer given) {
     past_facts past;
     std::vector<access_change> ahead;
     for (const auto &next : queue_)
-        if (next.segment)
+        if (next.segment && !polls_) // with a listener, nothing is taken back
             past.add(*next.segment, events_, changes_, ahead);
     std::vector<grant_change> grants_ahead;
     for (const auto &change : ahead)
@@ -139,6 +144,7 @@ void judge::take(access_answer given) {
         grants_.install(rows, given.number, grants_ahead);
     }
     take_objects(given, of, past);
+    watched_.news();
 }
 
 void judge::take_hidden(access_answer &given, const outstanding &of, std::span<const access_change> ahead) {

@@ -5,6 +5,7 @@
 #include "server/net/shard.hpp"
 #include "server/net/websocket.hpp"
 #include "server/session/v0_session.hpp"
+#include "server/session/v1_session.hpp"
 
 #include <array>
 #include <boost/asio/redirect_error.hpp>
@@ -190,13 +191,15 @@ asio::awaitable<void, executor> http_connection::serve(std::shared_ptr<outbox> b
                 auto make_v0 = [&home, token = token_of(request)](output &out) {
                     return std::make_shared<v0_session>(home.hub_, out, token);
                 };
+                auto make_v1 = [&home, token = token_of(request)](output &out) {
+                    return std::make_shared<v1_session>(home.topics_, out, token);
+                };
                 if (home.draining_)
                     upgraded->refuse(request, close_code::service_restart, goodbye, std::move(ended));
                 else if (decided.route == http_route::v0)
                     upgraded->accept(request, std::move(make_v0), std::move(ended));
                 else
-                    upgraded->refuse(request, close_code::internal_error, "not implemented",
-                                     std::move(ended));
+                    upgraded->accept(request, std::move(make_v1), std::move(ended));
                 co_return;
             }
             home.probe_.request();

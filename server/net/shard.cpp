@@ -41,8 +41,9 @@ void share_port(int descriptor) {
 } // namespace
 
 shard::shard(unsigned number, feed::limits feed_bounds, session_limits sessions, net_limits limits,
-             admission &door, make_services outside, site &pages, logger &log, session_probe &sessions_probe,
-             net_probe &probe)
+             admission &door, make_services outside, const record_classes &classes,
+             const std::vector<token_seal::key> &keys, site &pages, logger &log,
+             session_probe &sessions_probe, net_probe &probe)
     : number_(number)
     , limits_(limits)
     , door_(door)
@@ -50,7 +51,9 @@ shard::shard(unsigned number, feed::limits feed_bounds, session_limits sessions,
     , site_(pages)
     , log_(log)
     , probe_(probe)
-    , hub_(feed_bounds, sessions, *outside_, sessions_probe) {}
+    , hub_(feed_bounds, sessions, *outside_, sessions_probe)
+    , seal_(keys)
+    , topics_(hub_, classes, seal_, *outside_) {}
 
 shard::~shard() {
     stop();
@@ -92,19 +95,30 @@ void shard::post(std::function<void()> work) {
     asio::post(io_, std::move(work));
 }
 
-void shard::deliver(std::shared_ptr<const batch> next, shared_audiences readers,
-                    std::function<void()> handled) {
-    backlog_bytes_.fetch_add(next->bytes, std::memory_order_relaxed);
-    asio::post(io_,
-               [this, next = std::move(next), readers = std::move(readers), handled = std::move(handled)] {
-                   hub_.append(*next, *readers, unix_microseconds());
-                   backlog_bytes_.fetch_sub(next->bytes, std::memory_order_relaxed);
-                   handled();
-               });
+void shard::after(std::chrono::milliseconds delay, std::function<void()> then) {
+    using timer = decltype(ticker_);
+    const auto waiting = std::make_shared<timer>(io_.get_executor(), delay);
+    waiting->async_wait([waiting, then = std::move(then)](error_code error) {
+        if (!error)
+            then();
+    });
 }
 
-void shard::judged(shared_audiences readers) {
-    asio::post(io_, [this, readers = std::move(readers)] { hub_.judged(*readers, unix_microseconds()); });
+void shard::deliver(std::shared_ptr<const batch> next, judgement_ptr made, std::function<void()> handled) {
+    backlog_bytes_.fetch_add(next->bytes, std::memory_order_relaxed);
+    asio::post(io_, [this, next = std::move(next), made = std::move(made), handled = std::move(handled)] {
+        hub_.append(*next, made->events, unix_microseconds());
+        topics_.append(*next, *made);
+        backlog_bytes_.fetch_sub(next->bytes, std::memory_order_relaxed);
+        handled();
+    });
+}
+
+void shard::judged(judgement_ptr made) {
+    asio::post(io_, [this, made = std::move(made)] {
+        hub_.judged(made->events, unix_microseconds());
+        topics_.judged(*made);
+    });
 }
 
 void shard::fill(std::shared_ptr<const std::vector<transaction_ptr>> rows, lsn as_of,
@@ -206,6 +220,7 @@ void shard::forget(const outbox &box) {
 
 void shard::tick() {
     hub_.tick(unix_microseconds());
+    topics_.tick();
     const auto now = outbox::clock::now();
     std::vector<std::shared_ptr<websocket_connection>> dead;
     for (auto &[address, one] : connections_) {
@@ -247,8 +262,10 @@ void shard::say_goodbye() {
         else // its request is on the way, and is answered
             one.box->deadline(outbox::clock::now() + request_timeout());
     }
-    for (auto &one : websockets)
+    for (auto &one : websockets) {
+        one->say_goodbye();
         one->close(close_code::service_restart, goodbye);
+    }
     if (connections_.empty() && drained_)
         std::exchange(drained_, nullptr)();
 }

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "server/access/audience.hpp"
+#include "server/access/judgement.hpp"
 #include "server/net/admission.hpp"
 #include "server/net/outbox.hpp"
 #include "server/net/site.hpp"
@@ -8,7 +8,7 @@
 #include "server/net/spare_descriptor.hpp"
 #include "server/ops/log.hpp"
 #include "server/ops/net_probe.hpp"
-#include "server/session/event_hub.hpp"
+#include "server/session/topic_hub.hpp"
 
 #include <atomic>
 #include <boost/asio/ip/tcp.hpp>
@@ -27,9 +27,6 @@
 namespace walcast {
 
 class websocket_connection;
-
-/// Shared by all shards.
-using shared_audiences = std::shared_ptr<const std::vector<audience_ptr>>;
 
 /// The reason in the Close frame of a relay that ends, whose code is always 1012 and never 1001: whether it
 /// will be started again is not known, and clients should try.
@@ -61,7 +58,8 @@ class shard {
     using make_services = std::function<std::unique_ptr<services>(shard &)>;
 
     shard(unsigned number, feed::limits feed_bounds, session_limits sessions, net_limits limits,
-          admission &door, make_services outside, site &pages, logger &log, session_probe &sessions_probe,
+          admission &door, make_services outside, const record_classes &classes,
+          const std::vector<token_seal::key> &keys, site &pages, logger &log, session_probe &sessions_probe,
           net_probe &probe);
     ~shard();
     shard(const shard &) = delete;
@@ -75,14 +73,17 @@ class shard {
     void listen_on(int socket, boost::asio::ip::tcp protocol, std::shared_ptr<boost::asio::ssl::context> tls);
     /// Starts the thread.
     void start();
+    /// On the shard's thread: calls back there after a while.
+    void after(std::chrono::milliseconds delay, std::function<void()> then);
 
     // From any thread:
     void post(std::function<void()> work);
     /// Hands a batch over. What is not yet handled counts in backlog_bytes(); `handled` is called for each,
     /// on the shard's thread.
-    void deliver(std::shared_ptr<const batch> next, shared_audiences readers, std::function<void()> handled);
-    /// Who may read the next events that were handed over and not judged.
-    void judged(shared_audiences readers);
+    /// `made` has what is judged by now, of this batch or those before.
+    void deliver(std::shared_ptr<const batch> next, judgement_ptr made, std::function<void()> handled);
+    /// More of what was handed over has been judged.
+    void judged(judgement_ptr made);
     /// event_hub::fill with these rows, once the feed has got to `as_of`.
     void fill(std::shared_ptr<const std::vector<transaction_ptr>> rows, lsn as_of,
               std::function<void()> handled);
@@ -96,6 +97,7 @@ class shard {
 
     // On the shard's thread:
     [[nodiscard]] event_hub &hub() { return hub_; }
+    [[nodiscard]] topic_hub &topics() { return topics_; }
 
   private:
     struct connection {
@@ -132,6 +134,8 @@ class shard {
     logger &log_;
     net_probe &probe_;
     event_hub hub_;
+    token_seal seal_;
+    topic_hub topics_;
     std::shared_ptr<boost::asio::ssl::context> tls_; ///< null: plain
     spare_descriptor spare_;
     bool starved_ = false; ///< the last attempt to accept failed

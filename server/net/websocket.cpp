@@ -12,6 +12,8 @@ namespace websocket = boost::beast::websocket;
 namespace {
 /// A buffer that once held a large message gives its memory back.
 constexpr std::size_t keep_buffer = 4096;
+/// What of a message goes into an entry of the outbox, beside the header.
+constexpr std::size_t max_copied_prefix = outbox::max_head - 10;
 /// How long a client may take to answer our Close.
 constexpr std::chrono::seconds close_grace{5};
 } // namespace
@@ -103,6 +105,10 @@ void websocket_connection::send_as(frame_kind kind, std::string_view prefix, con
     if (closing_)
         return;
     const frame_header header(kind, prefix.size() + body->bytes().size());
+    if (prefix.size() > max_copied_prefix) {
+        box_->push(header.bytes(), make_frame(std::string(prefix)));
+        return box_->push({}, body);
+    }
     std::array<char, outbox::max_head> head;
     auto *end = std::copy(header.bytes().begin(), header.bytes().end(), head.begin());
     end = std::copy(prefix.begin(), prefix.end(), end);

@@ -36,6 +36,11 @@ class websocket_connection : public output, public std::enable_shared_from_this<
     /// Answers the upgrade and closes at once.
     void refuse(const request &upgrade, close_code code, std::string_view reason,
                 std::function<void()> ended);
+    /// The relay ends: the session may send its last words.
+    void say_goodbye() {
+        if (session_ && !closing_)
+            session_->goodbye();
+    }
     /// Lets go of the session: what it refers to is about to end.
     void abandon();
     /// The outbox is broken: ends now if no read is pending that would find out.

@@ -16,6 +16,10 @@ session_probe::session_probe(prometheus::Registry &into)
                    .Name("walcast_events_skipped_total")
                    .Help("Rows of logs that cannot be sent, by reason.")
                    .Register(into))
+    , resets_(prometheus::BuildCounter()
+                  .Name("walcast_resets_total")
+                  .Help("Subscriptions that could not go on where their token says, by reason.")
+                  .Register(into))
     , truncated_(counter(into, "walcast_events_truncated_total",
                          "Events sent without all of their properties, being too large."))
     , replayed_(counter(into, "walcast_events_replayed_total",
@@ -26,6 +30,11 @@ session_probe::session_probe(prometheus::Registry &into)
                         "Sessions whose token or user lost the right to read while connected."))
     , denied_(
           counter(into, "walcast_access_denials_total",
-                  "Events kept from sessions whose filters match, as the user may not read the object.")) {}
+                  "Events kept from sessions whose filters match, as the user may not read the object.")) {
+    // Each is there from the start, so that the first of its kind is seen to be counted.
+    for (const auto *reason :
+         {"expired", "epoch", "timeline", "ahead", "schema", "filter", "auth", "lagging"})
+        resets_.Add({{"reason", reason}});
+}
 
 } // namespace walcast

@@ -34,6 +34,8 @@ class session_probe {
     void silenced() { silenced_.Increment(); }
     /// An event was kept from a session whose filters match it.
     void denied() { denied_.Increment(); }
+    /// A v1 subscription could not go on where its token says.
+    void reset(std::string_view reason) { resets_.Add({{"reason", std::string(reason)}}).Increment(); }
     void bad_request() { bad_requests_.Increment(); }
 
   private:
@@ -43,6 +45,7 @@ class session_probe {
     prometheus::Gauge &sinks_;
     prometheus::Gauge &behind_;
     prometheus::Family<prometheus::Counter> &skipped_;
+    prometheus::Family<prometheus::Counter> &resets_;
     prometheus::Counter &truncated_;
     prometheus::Counter &replayed_;
     prometheus::Counter &bad_requests_;

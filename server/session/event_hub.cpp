@@ -46,10 +46,14 @@ void event_hub::append(const batch &next, std::span<const audience_ptr> readers,
         feed_.append(transaction);
         principals_.read(*transaction);
         hold_events(feed_.end() - 1);
-        if (transaction->last())
+        if (transaction->last()) {
+            window_.completed(std::exchange(torn_events_, 0) + static_cast<std::uint32_t>(held_.size()));
             release_events();
+        }
     }
     feed_.decoded(next.decoded);
+    if (next.origin.begins != origin_begins_)
+        feed_.begins(origin_begins_ = next.origin.begins);
     if (journal_.end() != fresh)
         probe_.events_in(journal_.end() - fresh);
     if (!next.transactions.empty())
@@ -187,6 +191,8 @@ void event_hub::begin_epoch(const batch &first) {
     epoch_ = first.epoch;
     // The rest of a transaction that had begun to come is read from the table. What happened to tokens since
     // then nobody tells: they are looked up again, and nothing is sent until that is answered.
+    window_.tear();
+    torn_events_ += static_cast<std::uint32_t>(held_.size());
     release_events();
     principals_.begin_anew(now_us_);
     for (auto *session : sessions_)

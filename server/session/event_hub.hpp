@@ -9,6 +9,7 @@
 #include "server/session/principal_watch.hpp"
 #include "server/session/quota.hpp"
 #include "server/session/services.hpp"
+#include "server/session/stream_window.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -30,6 +31,10 @@ struct session_limits {
     unsigned max_subscriptions;    ///< of one session
     std::int64_t send_interval_us; ///< an idle session gets `{}` this often
     quota *per_user = nullptr;     ///< sessions of each user on all shards; null: no limit
+    // What v1 tells its clients of other limits
+    std::size_t max_message_bytes = 0;
+    std::size_t sessions_per_user = 0;    ///< 0: no limit
+    std::size_t sessions_per_address = 0; ///< likewise
 };
 
 /// The place of one shard where events meet sessions: its feed, the journal, the filters, and who is dirty.
@@ -55,6 +60,9 @@ class event_hub {
     /// journal does not have are events like others. Call it when the source has brought all that they might
     /// be among.
     void fill(const std::vector<transaction_ptr> &rows, std::int64_t now_us);
+
+    /// The transactions by number; topic_hub processes them.
+    [[nodiscard]] stream_window &window() { return window_; }
 
     /// Calls `then` once the feed has decoded this far; at once if it has.
     void when_decoded(lsn up_to, std::function<void()> then);
@@ -123,6 +131,7 @@ class event_hub {
     void wake_waiters();
 
     feed feed_;
+    stream_window window_{feed_};
     event_journal journal_;
     event_reader reader_;
     filter_index filters_;
@@ -131,6 +140,7 @@ class event_hub {
     std::uint64_t offered_ = 0;          ///< entries before this have been offered to all
     principal_watch principals_;
     std::vector<held_event> held_;
+    std::uint32_t torn_events_ = 0; ///< of a transaction whose end did not come: judged with the next
     session_limits limits_;
     services &outside_;
     session_probe &probe_;
@@ -139,6 +149,7 @@ class event_hub {
     std::vector<v0_session *> dirty_;
     std::vector<waiter> waiters_;
     std::uint64_t epoch_ = 0;
+    lsn origin_begins_;
     std::int64_t now_us_ = 0;
     bool ready_ = false;
     bool exact_ = false;

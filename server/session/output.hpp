@@ -25,7 +25,7 @@ class output {
   public:
     virtual ~output() = default;
 
-    /// Queues one text message made of `prefix` (copied, at most 32 bytes) and the shared body.
+    /// Queues one text message made of `prefix`, which is copied, and the shared body.
     virtual void send(std::string_view prefix, const shared_frame &body) = 0;
     /// Writes what is queued, as far as the socket takes it now.
     virtual void flush() = 0;

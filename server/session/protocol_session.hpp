@@ -21,6 +21,8 @@ class protocol_session {
     virtual void receive_binary(std::string_view message) { receive(message); }
     /// False while nothing should be read: then no message comes until output::resume_input.
     [[nodiscard]] virtual bool wants_input() const = 0;
+    /// The relay is about to close the connection because it ends.
+    virtual void goodbye() {}
     /// What output::request_writable asked for: there is room again.
     virtual void writable() = 0;
 };

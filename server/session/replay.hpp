@@ -1,7 +1,7 @@
 #pragma once
 
-#include "server/session/v0_subscription.hpp"
 #include "server/session/services.hpp"
+#include "server/session/v0_subscription.hpp"
 
 #include <cstdint>
 #include <optional>

@@ -4,8 +4,10 @@
 #include "server/access/uuid_text.hpp"
 #include "server/access/verdict.hpp"
 #include "server/feed/transaction.hpp"
+#include "server/feed/visibility.hpp"
 #include "server/protocol/log_id.hpp"
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -23,6 +25,15 @@ struct log_rows {
     bool exists = false; ///< scan: the row `after` itself is in the table
     bool failed = false; ///< the query did; nothing is known, not even that there is no row: ask again
     lsn as_of;           ///< every commit visible to the query ends at or before this; zero if unknown
+};
+
+/// Rows of records as one snapshot shows them.
+struct record_rows {
+    bool failed = false;  ///< the query did; nothing is known
+    bool primary = false; ///< it was asked where snapshots say what is in progress
+    std::optional<visibility> seen;
+    lsn insert_lsn;                    ///< the log's end when the snapshot had been taken
+    std::vector<transaction_ptr> rows; ///< inserts of the rows that exist
 };
 
 /// What to read when the feed does not reach back far enough.
@@ -51,10 +62,18 @@ class services {
     /// Which of these objects the reader may read now.
     virtual void decide(reader_id who, std::vector<uuid_text> objects,
                         std::function<void(std::vector<bool>)> then) = 0;
+    /// Has the judge say, until what is returned is destroyed, whether the reader may read the object: once
+    /// as soon as it is known, and whenever that changes, in the judgements that come (object_verdict). The
+    /// reader is one that follow() called ready, and is still followed.
+    [[nodiscard]] virtual std::shared_ptr<void> watch(reader_id who, const uuid_text &object) = 0;
     /// The rows that still exist, in the order of `ids`; if they are large, with `more`, only those up to the
     /// id `last`.
     virtual void read_logs(std::vector<log_id> ids, std::function<void(log_rows)> then) = 0;
     virtual void scan_logs(log_scan what, std::function<void(log_rows)> then) = 0;
+    /// The newest rows of these records; without any, only what a query sees now.
+    virtual void read_records(std::vector<uuid_text> objects, std::function<void(record_rows)> then) = 0;
+    /// Calls back after a while.
+    virtual void after(std::chrono::milliseconds delay, std::function<void()> then) = 0;
     /// Calls back when everything that a query with this `as_of` could see has gone through the feed of this
     /// shard.
     virtual void barrier(lsn as_of, std::function<void()> then) = 0;

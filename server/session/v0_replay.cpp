@@ -79,7 +79,8 @@ void v0_session::ask_scan(replay &now) {
 }
 
 void v0_session::decide_scanned(log_rows read) {
-    if (replays_.empty())
+    // The user may be no administrator any more, and its grants not be there: then the page is read again.
+    if (replays_.empty() || awaits_grants())
         return pump();
     std::vector<std::pair<log_id, uuid_text>> events;
     if (who() && !who()->is_admin)

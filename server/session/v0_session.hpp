@@ -3,12 +3,12 @@
 #include "server/access/verdict.hpp"
 #include "server/protocol/event.hpp"
 #include "server/session/event_hub.hpp"
-#include "server/session/v0_subscription.hpp"
 #include "server/session/output.hpp"
 #include "server/session/principal_history.hpp"
 #include "server/session/principal_watch.hpp"
 #include "server/session/protocol_session.hpp"
 #include "server/session/replay.hpp"
+#include "server/session/v0_subscription.hpp"
 
 #include <cstdint>
 #include <deque>

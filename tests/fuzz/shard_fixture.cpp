@@ -45,6 +45,7 @@ class prompt_database : public services {
         home_.post(
             [then = std::move(then), count = objects.size()] { then(std::vector<bool>(count, true)); });
     }
+    std::shared_ptr<void> watch(reader_id, const uuid_text &) override { return std::make_shared<int>(); }
     void read_logs(std::vector<log_id>, std::function<void(log_rows)> then) override {
         home_.post([then = std::move(then)] { then({}); });
     }
@@ -52,6 +53,14 @@ class prompt_database : public services {
         log_rows none;
         none.last = what.after;
         home_.post([then = std::move(then), none] { then(none); });
+    }
+    void read_records(std::vector<uuid_text>, std::function<void(record_rows)> then) override {
+        home_.post([then = std::move(then)] {
+            then({.primary = true, .seen = visibility(), .insert_lsn = lsn{1}});
+        });
+    }
+    void after(std::chrono::milliseconds delay, std::function<void()> then) override {
+        home_.after(delay, std::move(then));
     }
     void barrier(lsn, std::function<void()> then) override { home_.post(std::move(then)); }
 
@@ -99,12 +108,12 @@ class server {
                .handshake_timeout = std::chrono::seconds(3),
                .stall_timeout = std::chrono::seconds(3),
                .patience = {}},
-              door_, [](shard &home) { return std::make_unique<prompt_database>(home); }, pages_, log_,
-              session_probe_, net_probe_) {
+              door_, [](shard &home) { return std::make_unique<prompt_database>(home); }, classes_,
+              {{1, "a key"}}, pages_, log_, session_probe_, net_probe_) {
         port_ = shard_.listen({boost::asio::ip::address_v4::loopback(), 0}, nullptr);
         shard_.start();
-        shard_.deliver(std::make_shared<const batch>(some_events()),
-                       std::make_shared<const std::vector<audience_ptr>>(), [] {});
+        shard_.deliver(std::make_shared<const batch>(some_events()), std::make_shared<const judgement>(),
+                       [] {});
     }
 
     [[nodiscard]] std::uint16_t port() const { return port_; }
@@ -116,6 +125,7 @@ class server {
     admission door_{{.connections = 100, .descriptors = 100, .per_address = 0}};
     logger log_{2, log_format::text, log_level::error};
     pages pages_;
+    record_classes classes_{{}};
     shard shard_;
     std::uint16_t port_ = 0;
 };

@@ -12,6 +12,7 @@
 #include <random>
 #include <set>
 #include <string>
+#include <tuple>
 #include <vector>
 
 namespace walcast {
@@ -73,6 +74,7 @@ struct state {
     std::map<std::string, bool> trashed; ///< group: whether in the past
     std::set<std::string> frozen;
     std::map<std::string, object> objects;
+    std::map<std::string, std::string> last_owner; ///< also of objects that are no more
 };
 
 constexpr const char *past = "2020-01-01 00:00:00";
@@ -132,7 +134,7 @@ class simulation {
                                           [this](access_query query) {
                                               asked_.emplace_back(std::move(query), history_.size() - 1);
                                           },
-                                      .judged = [this](std::vector<audience_ptr> made) { check(made); },
+                                      .judged = [this](const judgement &made) { check(made); },
                                       .request_position = [](lsn) {},
                                       .ready = [this](reader_id who) { ready_.insert(who); }}) {
         state first;
@@ -142,7 +144,14 @@ class simulation {
     }
 
     void step() {
-        switch (pick(10)) {
+        switch (pick(13)) {
+        case 10:
+        case 11:
+            watch();
+            break;
+        case 12:
+            unwatch();
+            break;
         case 0:
         case 1:
         case 2:
@@ -173,10 +182,14 @@ class simulation {
         while (!asked_.empty())
             answer();
         CHECK(expected_.empty());
+        for (const auto &[pair, one] : watched_)
+            CHECK_MESSAGE((one.told && !one.owed), readers_.at(pair.first), " ", pair.second);
         CHECK(judge_.backlog_bytes() == 0);
+        CHECK(judged_ + 1 == history_.size());
     }
 
     std::size_t checks = 0, allowed = 0;
+    std::size_t answers = 0, changes = 0, gone = 0; ///< of watched objects
     [[nodiscard]] judge::counts counted() const { return judge_.counted(); }
 
   private:
@@ -330,6 +343,7 @@ class simulation {
                 now.linked = pick(3) == 0 ? "" : container();
             }
             at.objects[which] = now;
+            at.last_owner[which] = now.owner;
             if (into == nullptr)
                 return;
             into->add(had ? change_kind::update : change_kind::insert, table_of(which).shape);
@@ -447,17 +461,89 @@ class simulation {
             readers_[next] = who;
             CHECK(judge_.add_reader(uuid_text(who)) == next);
         } else if (pick(3) == 0) {
-            auto gone = readers_.begin();
-            std::advance(gone, pick(static_cast<unsigned>(readers_.size())));
-            judge_.remove_reader(gone->first);
-            ready_.erase(gone->first);
-            readers_.erase(gone);
+            auto leaver = readers_.begin();
+            std::advance(leaver, pick(static_cast<unsigned>(readers_.size())));
+            judge_.remove_reader(leaver->first);
+            ready_.erase(leaver->first);
+            std::erase_if(watched_, [&](const auto &one) { return one.first.first == leaver->first; });
+            readers_.erase(leaver);
         }
     }
 
-    void check(const std::vector<audience_ptr> &made) {
-        REQUIRE(made.size() <= expected_.size());
+    void watch() {
+        if (ready_.empty())
+            return;
+        auto who = ready_.begin();
+        std::advance(who, pick(static_cast<unsigned>(ready_.size())));
+        const auto which = any_object();
+        auto &one = watched_[{*who, which}];
+        ++one.uses;
+        one.owed = true;
+        judge_.watch(*who, uuid_text(which), 1'700'000'000'000'000);
+    }
+
+    void unwatch() {
+        if (watched_.empty())
+            return;
+        auto one = watched_.begin();
+        std::advance(one, pick(static_cast<unsigned>(watched_.size())));
+        judge_.unwatch(one->first.first, uuid_text(one->first.second));
+        if (--one->second.uses == 0)
+            watched_.erase(one);
+    }
+
+    bool readable(reader_id who, const std::string &which, std::size_t version) const {
+        return reference{history_[version]}.readable(readers_.at(who), which);
+    }
+
+    /// Verdicts of one judgement, in which the transactions before `until` have been judged.
+    void check(const std::vector<object_verdict> &made, std::uint64_t until) {
+        using finding = object_verdict::finding;
+        std::set<std::tuple<reader_id, std::string, std::uint64_t>> changed;
         for (const auto &one : made) {
+            const auto pair = std::make_pair(one.who, std::string(one.object.view()));
+            const auto number = one.transaction;
+            INFO(readers_.at(one.who), " ", pair.second, " at ", number, " of ", history_.size() - 1);
+            REQUIRE(watched_.contains(pair));
+            REQUIRE(number <= until);
+            auto &known = watched_.at(pair);
+            const bool is = one.is == finding::readable;
+            if (known.owed && (!known.told || *known.told == one.is)) {
+                REQUIRE(is == readable(one.who, pair.second, number));
+                if (!known.told)
+                    known.since = number;
+                known.owed = false;
+                ++answers;
+            } else {
+                REQUIRE(known.told);
+                REQUIRE((*known.told == finding::readable) != is);
+                REQUIRE(is == readable(one.who, pair.second, number + 1));
+                REQUIRE(is != readable(one.who, pair.second, number));
+                changed.emplace(one.who, pair.second, number);
+                const auto &at = history_[number + 1];
+                const bool deleted = !is && history_[number].objects.contains(pair.second) &&
+                                     !at.objects.contains(pair.second) &&
+                                     readable(one.who, at.last_owner.at(pair.second), number + 1);
+                REQUIRE(deleted == (one.is == finding::gone));
+                ++changes;
+                gone += deleted;
+            }
+            known.told = one.is;
+        }
+        // None is missing.
+        for (auto &[pair, one] : watched_) {
+            if (!one.told)
+                continue;
+            for (; one.since < until; ++one.since)
+                REQUIRE((readable(pair.first, pair.second, one.since) !=
+                         readable(pair.first, pair.second, one.since + 1)) ==
+                        changed.contains({pair.first, pair.second, one.since}));
+        }
+    }
+
+    void check(const judgement &made) {
+        REQUIRE(made.events.size() <= expected_.size());
+        for (const auto &one : made.events) {
             const auto [object_uuid, version] = expected_.front();
             expected_.erase(expected_.begin());
             for (const auto who : ready_) {
@@ -470,6 +556,11 @@ class simulation {
                                 history_.size() - 1, ", seen ", one->has(who));
             }
         }
+        // Of so many transactions, all events are judged. That of version n has the number n - 1.
+        REQUIRE(made.transactions >= judged_);
+        judged_ = made.transactions;
+        REQUIRE((expected_.empty() || expected_.front().version > judged_));
+        check(made.objects, judged_);
     }
 
     std::mt19937 random_;
@@ -481,6 +572,14 @@ class simulation {
     std::vector<std::pair<access_query, std::size_t>> asked_; ///< and the version at the time
     std::vector<std::string> expected_of_next_;
     std::vector<expectation> expected_;
+    struct watching {
+        unsigned uses = 0;
+        bool owed = false; ///< an answer
+        std::optional<object_verdict::finding> told;
+        std::uint64_t since = 0; ///< transactions from here on have not been checked
+    };
+    std::map<std::pair<reader_id, std::string>, watching> watched_;
+    std::uint64_t judged_ = 0; ///< transactions
     std::map<reader_id, std::string> readers_;
     std::set<reader_id> ready_;
     judge judge_;
@@ -489,7 +588,7 @@ class simulation {
 } // namespace
 
 TEST_CASE("each event is judged by the state at its commit") {
-    std::size_t checks = 0, allowed = 0;
+    std::size_t checks = 0, allowed = 0, answers = 0, changes = 0, gone = 0;
     judge::counts sum;
     for (unsigned seed = 1; seed <= 400; ++seed) {
         INFO("seed ", seed);
@@ -499,6 +598,9 @@ TEST_CASE("each event is judged by the state at its commit") {
         run.finish();
         checks += run.checks;
         allowed += run.allowed;
+        answers += run.answers;
+        changes += run.changes;
+        gone += run.gone;
         sum.retries += run.counted().retries;
         sum.guesses += run.counted().guesses;
         sum.lookups += run.counted().lookups;
@@ -510,6 +612,10 @@ TEST_CASE("each event is judged by the state at its commit") {
     CHECK(sum.retries > 10);
     CHECK(sum.lookups > 1'000);
     CHECK(sum.guesses == 0);
+    CHECK(answers > 5'000);
+    CHECK(changes > 1'000);
+    CHECK(gone > 10);
+    MESSAGE(answers, " objects were watched, which changed ", changes, " times, and ", gone, " were deleted");
     MESSAGE(checks, " answers checked, ", allowed, " of them yes");
 }
 

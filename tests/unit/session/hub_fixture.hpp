@@ -45,6 +45,7 @@ class table : public services {
         answers.push_back([ready = std::move(ready), this] { ready(reader); });
         return std::make_shared<int>();
     }
+    std::shared_ptr<void> watch(reader_id, const uuid_text &) override { return std::make_shared<int>(); }
     void decide(reader_id, std::vector<uuid_text> objects,
                 std::function<void(std::vector<bool>)> then) override {
         ++decisions;
@@ -54,6 +55,12 @@ class table : public services {
     }
     void read_logs(std::vector<log_id> ids, std::function<void(log_rows)> then) override;
     void scan_logs(log_scan what, std::function<void(log_rows)> then) override;
+    void read_records(std::vector<uuid_text>, std::function<void(record_rows)> then) override {
+        answers.push_back([then = std::move(then)] { then({.failed = true}); });
+    }
+    void after(std::chrono::milliseconds, std::function<void()> then) override {
+        answers.push_back(std::move(then));
+    }
     void barrier(lsn as_of, std::function<void()> then) override {
         hub->when_decoded(as_of, std::move(then));
         if (on_barrier)

@@ -425,6 +425,37 @@ TEST_CASE("what a replay is owed and has not been judged comes when it has") {
     CHECK(one.out->ids() == ids{ok, 2});
 }
 
+TEST_CASE("an administrator that is none any more when the past has been read waits for what it may read") {
+    readers users;
+    users.at.database.rows = {{1, "update"}, {2, "update"}}; // of before the journal
+    auto &who = *users.at.database.who;
+    who.is_admin = true;
+    who.user_id = 7;
+    auto one = users.at.join();
+    auto &answers = users.at.database.answers;
+    const auto next_answer = [&] {
+        const auto given = std::move(answers.front());
+        answers.erase(answers.begin());
+        given();
+    };
+    next_answer(); // whom it speaks for
+    one.session->receive(R"({"method":"subscribe","last_log_id":1})");
+    REQUIRE(answers.size() == 2); // its grants, and a page of the table
+    std::swap(answers[0], answers[1]);
+    principal_change demoted;
+    demoted.of = principal_change::subject::user;
+    demoted.id = 7;
+    demoted.uuid = who.user_uuid;
+    demoted.is_admin = false;
+    one.session->principal_changed(demoted, 1, users.at.hub.journal().end());
+    next_answer();
+    CHECK(users.at.database.decisions == 0); // for whom?
+    CHECK(one.out->ids() == ids{ok});
+    one.settle(users.at);
+    CHECK(users.at.database.decisions == 1);
+    CHECK(one.out->ids() == ids{ok, 2});
+}
+
 TEST_CASE("what is asked for from the past is decided by what may be read now") {
     for (const bool readable : {true, false}) {
         readers users;
