@@ -53,6 +53,7 @@ case $suite in
         compile build server/walcast
         exec tests/oracle/run.sh grants --seconds 60
         ;;
+    model) exec tests/model/run.sh ;;
     pgmatrix) exec dev.d/pgmatrix.sh slice ;;
     asan) exec dev.d/asan.sh ;;
     asan-e2e) exec dev.d/asan.sh e2e "${workers[@]}" -k "$asan_slice" ;;
