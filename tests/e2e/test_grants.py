@@ -7,7 +7,7 @@ from contextlib import nullcontext
 import psycopg
 import pytest
 
-from support.arvados import CLUSTER
+from support.arvados import ANONYMOUS_TOKEN, CLUSTER
 from support.client import Client
 from support.institute import EVENT_TYPE, FILTER, Institute
 from support.relay import Relay
@@ -250,3 +250,33 @@ def test_without_a_slot_within_the_bound(shared_relay: Relay, institute: Institu
     finally:
         for reader in readers:
             reader.client.close()
+
+
+@pytest.mark.only_source("listener")
+def test_a_restart_with_much_to_remember(relay: Relay) -> None:
+    """Anonymous clients, whom nobody has to be looked up for, are there before it has read again what it had sent. It is
+    not judged event by event, with everybody's permissions read for each: other users are sent what is new at once."""
+    institute = Institute(relay.database)
+    try:
+        user = institute.user()
+        link = institute.grant(user, institute.project(user))
+        token = institute.database.token(user).v2
+        with relay.client() as administrator:
+            administrator.subscribe(FILTER)
+            with institute.connection.transaction():
+                sent = [institute.event(link) for _ in range(3000)]
+            administrator.expect_ids(sent)
+        relay.kill()
+        with relay.database.connect() as blocker, blocker.transaction():
+            blocker.execute("lock table logs")  # so that it cannot read them yet
+            relay.start(wait=False)
+            relay.wait_listening()
+            anonymous, client = relay.client(ANONYMOUS_TOKEN), relay.client(token)
+            anonymous.subscribe(FILTER)  # answered when it is followed, or has waited for two seconds
+        with anonymous, client:
+            began = time.monotonic()
+            client.subscribe(FILTER, last_log_id=sent[-1], timeout=60)
+            client.expect_ids([institute.event(link)], timeout=60)
+            assert time.monotonic() - began < 5
+    finally:
+        institute.close()

@@ -108,10 +108,8 @@ def _sql(statement: str) -> Act:
     return act
 
 
-def _slot_drop(world: Scene, _: Fault) -> None:
-    """Ends whoever reads the slot and drops it, faster than they come back."""
-    assert isinstance(world, World)
-    gap = world.open_gap()
+def drop_slot(world: Scene) -> bool:
+    """Ends whoever reads the slot and drops it, faster than they come back. False if there was none, or no PostgreSQL."""
     deadline = time.monotonic() + 5
     with suppress(psycopg.Error), world.database.connect() as connection:
         while time.monotonic() < deadline:
@@ -119,12 +117,19 @@ def _slot_drop(world: Scene, _: Fault) -> None:
                                " where slot_name = %s and active", [world.slot])
             try:
                 connection.execute("select pg_drop_replication_slot(%s)", [world.slot])
-                gap.watch(world)
-                return
+                return True
             except psycopg.errors.ObjectInUse:
                 pass
             except psycopg.errors.UndefinedObject:
-                return
+                return False
+    return False
+
+
+def _slot_drop(world: Scene, _: Fault) -> None:
+    assert isinstance(world, World)
+    gap = world.open_gap()
+    if drop_slot(world):
+        gap.watch(world)
 
 
 ACTS: dict[str, Act] = {

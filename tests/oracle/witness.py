@@ -81,35 +81,46 @@ class Decoder:
         self._rows.append(row)
 
 
-class Witness:
-    """Reads the slot of its own when asked, and never tells the same commit twice.
+class SlotReader:
+    """A slot of the oracle's own and its publication: what was written since last time, asked for over SQL.
 
     After a crash of PostgreSQL a slot may go back, and give again what was read: positions tell.
     """
 
-    def __init__(self, database: ArvadosDatabase) -> None:
+    def __init__(self, database: ArvadosDatabase, name: str, publication: str) -> None:
         self._database = database
-        self._last = 0
+        self._name = name
         connection = database.connection
-        connection.execute(f"create publication {NAME} for table logs (id, event_type, object_uuid) with (publish = 'insert')")
-        connection.execute(f"select pg_create_logical_replication_slot('{NAME}', 'pgoutput')")
+        connection.execute(f"create publication {name} {publication}".encode())
+        connection.execute("select pg_create_logical_replication_slot(%s, 'pgoutput')", [name])
+
+    def read(self) -> list[bytes]:
+        """Messages of pgoutput, protocol version 1."""
+        return until("the witness's slot to be readable", self._read_once, timeout=30)[0]
+
+    def _read_once(self) -> tuple[list[bytes]] | None:
+        try:
+            with self._database.connect() as connection:
+                return ([data for data, in connection.execute(
+                    "select data from pg_logical_slot_get_binary_changes(%s, null, null, 'proto_version', '1',"
+                    " 'publication_names', %s)", [self._name, self._name], binary=True)],)
+        except psycopg.OperationalError:
+            return None
+
+
+class Witness:
+    """Reads its slot when asked, and never tells the same commit twice."""
+
+    def __init__(self, database: ArvadosDatabase) -> None:
+        self._last = 0
+        self._slot = SlotReader(database, NAME, "for table logs (id, event_type, object_uuid) with (publish = 'insert')")
 
     def read(self) -> list[Commit]:
         """Everything committed since last time, in commit order."""
-        return until("the witness's slot to be readable", self._read_once, timeout=30)[0]
-
-    def _read_once(self) -> tuple[list[Commit]] | None:
-        try:
-            with self._database.connect() as connection:
-                messages = connection.execute(
-                    "select data from pg_logical_slot_get_binary_changes(%s, null, null, 'proto_version', '1',"
-                    " 'publication_names', %s)", [NAME, NAME], binary=True).fetchall()
-        except psycopg.OperationalError:
-            return None
         decoder = Decoder()
         found: list[Commit] = []
-        for message, in messages:
+        for message in self._slot.read():
             found += [commit for commit in decoder.feed(message) if commit.end > self._last]
         if found:
             self._last = found[-1].end
-        return (found,)
+        return found

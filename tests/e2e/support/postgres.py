@@ -122,6 +122,10 @@ class Postgres:
         self.stop()
         self.start()
 
+    def begin_standby(self) -> None:
+        """The stopped cluster starts as a standby of nobody, ready to be promoted."""
+        self._run("touch", str(self.data / "standby.signal"))
+
     def keep_copy(self) -> None:
         """A backup of the stopped cluster."""
         self._run("cp", "-a", str(self.data), str(self.data) + ".copy")

@@ -1,0 +1,161 @@
+"""`./dev oracle records`: rounds of faults, and after each the question whether everybody's records are those of the database."""
+
+import threading
+import time
+from typing import Any
+
+from oracle.driver import Violation
+from oracle.events import Inflicted
+from oracle.records.clients import Held
+from oracle.records.faults import ACTS, end_stall
+from oracle.records.judge import Wrong
+from oracle.records.plan import Round
+from oracle.records.report import Report, keep_trace
+from oracle.records.tape import Fact
+from oracle.records.world import World
+from oracle.records.writers import Writer
+from oracle.writers import finish_all
+from support.records import read_record
+
+CHECKPOINT_ROUNDS = 4       # so that a crash is not followed by seconds of recovery, which would say nothing about the relay
+FORGOTTEN_ROUNDS = 20       # after so many no token is kept any more
+PATIENCE = 60.0             # seconds after the last fault, within which everybody must be whole
+COMPARED = 12               # records that are read from the tables after each round: it is the history's own test
+
+
+class Rounds:
+    """Carries out rounds in one world, and judges them."""
+
+    def __init__(self, world: World, report: Report) -> None:
+        self._world = world
+        self._report = report
+        self._number = 0                    # of rounds that were played, by which tokens are aged
+        self._begin = 0                     # the last commit before the round
+        self._dropped = -1                  # the last round in which the slot was dropped
+        self._commits: list[int] = []       # the last commit of each round
+
+    def begin(self) -> None:
+        self._await(self._world.beacon(), "the first beacon", [])
+        self._judge(None, [], [])
+
+    def resume(self) -> None:
+        """After a violation: everybody begins anew, with whatever state things are in."""
+        end_stall(self._world)
+        finish_all(self._world.connected())
+        self._world.clients.restart()
+        self._await(self._world.beacon(), "a beacon after a violation", [])
+        self._judge(None, [], [])
+
+    def play(self, plan: Round) -> None:
+        """One round; throws Violation."""
+        world = self._world
+        self._number += 1
+        world.configure(plan.settings)
+        world.clients.round = self._number
+        world.clients.hurry = False
+        began = time.time()
+        writers = [Writer(world.database, transactions) for transactions in plan.writers]
+        inflicted = self._inflict(plan, began, writers)
+        for one in inflicted:
+            if one.error is not None:
+                raise Violation(f"{one.fault.kind}: {one.error}")
+            if one.fault.kind == "slot-drop":
+                self._dropped = self._number
+        over = time.time()
+        world.clients.hurry = True
+        if inflicted:
+            end_stall(world)
+            self._await(world.beacon(), "a beacon after the faults", writers)
+            self._report.gap([one.fault.kind for one in inflicted], time.time() - over)
+        for writer in writers:
+            writer.join(60)
+            if writer.failed:
+                raise Violation(f"a writer's statement failed: {writer.failed[0]}")
+        finish_all(world.connected())
+        self._await(world.beacon(), "the last beacon", [])
+        self._judge(plan, inflicted, writers)
+        if self._number % CHECKPOINT_ROUNDS == 0:
+            world.connected().execute("checkpoint")
+
+    def _inflict(self, plan: Round, began: float, writers: list[Writer]) -> list[Inflicted]:
+        def run(fault: Any) -> None:
+            time.sleep(max(0.0, began + fault.at - time.time()))
+            one = Inflicted(fault, time.time())
+            happened.append(one)
+            try:
+                ACTS[fault.kind](self._world, fault)
+            except Exception as error:  # noqa: BLE001: raised again by play(), in the main thread
+                one.error = error
+            one.ended = time.time()
+
+        happened: list[Inflicted] = []
+        threads = [threading.Thread(target=run, args=[fault], daemon=True) for fault in plan.faults]
+        for thread in [*writers, *threads]:
+            thread.start()
+        for thread in threads:
+            thread.join(90)
+            if thread.is_alive():
+                raise Violation(f"a fault cannot be mended: {plan.faults}")
+        if not threads:
+            for writer in writers:
+                writer.join(60)
+        return happened
+
+    def _await(self, beacon: str, what: str, writers: list[Writer]) -> None:
+        """Until everybody has it, and all subscriptions are live. What an outage left prepared holds up new slots, so it ends first."""
+        world, deadline = self._world, time.monotonic() + PATIENCE
+        while unsettled := world.clients.unsettled(beacon):
+            if not world.relay.running():
+                raise Violation(f"the relay ended by itself:\n{world.relay.log_tail()}")
+            if wrong := world.clients.wrong():
+                raise Violation("\n".join(wrong[:10]))
+            if writers and not any(writer.is_alive() for writer in writers):
+                finish_all(world.connected())
+                writers = []
+            if time.monotonic() > deadline:
+                raise Violation(f"NOT WHOLE: {PATIENCE:g} s after {what}: " + "; ".join(unsettled)[:2000])
+            time.sleep(0.005)
+
+    def _judge(self, plan: Round | None, inflicted: list[Inflicted], writers: list[Writer]) -> None:
+        world = self._world
+        told = world.clients.take()
+        world.history.read()
+        problems = [*world.problems, *self._compare()]
+        world.problems = []
+        courses: list[tuple[str, Held, list[Fact]]] = []
+        for client, held, tape, going in told:
+            problems += [f"client {client.habit.name}: {problem}" for problem in client.problems]
+            client.problems = []
+            wrong = self._walk(held, tape, going)
+            self._report.count(held, tape)
+            if wrong is not None:
+                problems.append(f"client {client.habit.name}, {held.uuid}{' of ' + ','.join(held.select) if held.select else ''}: {wrong}")
+                courses.append((client.habit.name, held, tape))
+        self._begin = world.history.last
+        self._commits.append(self._begin)
+        if len(self._commits) > FORGOTTEN_ROUNDS:
+            world.history.forget(self._commits.pop(0))
+        if plan is not None:
+            self._report.round(world.history, writers)
+        if problems:
+            trace = keep_trace(world.directory, plan, inflicted, problems, courses, world.history)
+            raise Violation("\n".join(problems[:20]) + f"\n(trace: {trace})")
+
+    def _walk(self, held: Held, tape: list[Fact], going: bool) -> str | None:
+        story = self._world.history.story(held.uuid)
+        try:
+            for fact in tape:
+                held.course.take(story, fact, self._begin, self._dropped)
+            if going:
+                held.course.finish(story)
+        except Wrong as wrong:
+            return str(wrong)
+        return None
+
+    def _compare(self) -> list[str]:
+        """The history against the tables: nobody writes now."""
+        connection = self._world.connected()
+        stories = self._world.history.stories
+        some = sorted(stories)[self._number % 7::max(1, len(stories) // COMPARED)]
+        return [f"the history of {uuid} is not what the table has" for uuid in some
+                if read_record(connection, uuid) != stories[uuid].row(len(stories[uuid]))]
