@@ -177,6 +177,7 @@ def test_what_nobody_has_flushed(database: ArvadosDatabase, make_relay: RelayMak
     """
     relay = make_relay(database, "slot").start()
     uuids = [new_record(database.connection, name="a") for _ in range(8)]
+    took = []
     with v1_client(relay) as client, database.connect() as other:
         for uuid in uuids:
             if how == "open":
@@ -188,9 +189,10 @@ def test_what_nobody_has_flushed(database: ArvadosDatabase, make_relay: RelayMak
                     update_record(database.connection, uuid, replication_confirmed=number)
             began = time.monotonic()
             client.record(uuid)
-            took = time.monotonic() - began
-            assert took < 0.6, f"{took:.2f} s for one record of an idle database"
+            took.append(time.monotonic() - began)
             other.execute("rollback")
+    # The quickest: a machine may be busy, but not each time.
+    assert min(took) < 0.5 and max(took) < 5, f"seconds for one record: {', '.join(f'{seconds:.2f}' for seconds in took)}"
 
 
 def test_with_commits_all_the_while(own_database: ArvadosDatabase, make_relay: RelayMaker) -> None:
@@ -203,12 +205,13 @@ def test_with_commits_all_the_while(own_database: ArvadosDatabase, make_relay: R
         with own_database.connect(options=f"-c synchronous_commit={synchronous}") as connection:
             while not over.is_set():
                 connection.execute("update collections set replication_confirmed = replication_confirmed + 1 where uuid = %s", [uuid])
+                over.wait(0.003)
 
     writers = [threading.Thread(target=write, args=[uuid, how]) for uuid, how in zip(uuids, ["on", "off", "local", "off"], strict=True)]
     for writer in writers:
         writer.start()
     try:
-        for _ in range(15):
+        for _ in range(8):
             with v1_client(relay) as client:
                 some = [client.subscribe(f"record/{uuid}") for uuid in uuids]
                 for one in some:

@@ -142,12 +142,17 @@ def _compare(message: Message, former: Record, record: Record) -> None:
         if column not in changed:
             raise Wrong(f"{column} is in old and not in changed: {_short(message)}")
         if old[column] != former[column]:
-            raise Wrong(f"{column} was {former[column]!r}, and is said to have been {old[column]!r}"[:600])
+            raise Wrong(f"{column} was {_brief(former[column])}, and is said to have been {_brief(old[column])}")
         if record[column] == former[column]:
-            raise Wrong(f"{column} is said to have changed, and is {record[column]!r} as before"[:600])
+            raise Wrong(f"{column} is said to have changed, and is {_brief(record[column])} as before")
     for column in record:
         if column not in changed and record[column] != former[column]:
-            raise Wrong(f"{column} was {former[column]!r} and is {record[column]!r}, and is not in changed"[:600])
+            raise Wrong(f"{column} was {_brief(former[column])} and is {_brief(record[column])}, and is not in changed")
+
+
+def _brief(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 120 else f"{text[:100]}… ({len(text)})"
 
 
 def _short(message: Message) -> str:
