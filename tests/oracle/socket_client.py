@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import struct
+from contextlib import suppress
 from typing import Any
 
 TEXT, CLOSE, PING, PONG = 1, 8, 9, 10
@@ -108,7 +109,8 @@ class SocketClient:
 
     def widen(self) -> None:
         """Takes as much as an ordinary client from now on. A small window is good for 20 kB a second, however quickly it is read."""
-        self._writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        with suppress(OSError):  # it is over: the next read tells
+            self._writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
 
     def abort(self) -> None:
         """Leaves without a word."""

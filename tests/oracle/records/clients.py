@@ -63,6 +63,7 @@ class Held:
     tape: list[Fact] = field(default_factory=list)
     kept: deque[Fact] = field(default_factory=lambda: deque(maxlen=KEPT))
     last: Fact | None = None        # the newest with a token
+    token: str = ""                 # what was asked with: none, good, or what was wrong with it on purpose
     gone: bool = False              # there is none: replaced by another as soon as may be
     retry_at: float = 0
 
@@ -229,9 +230,7 @@ class Clients(LoopThread):
             else:
                 state.take(message)
         except WrongMessage as wrong:
-            asked = next(fact for fact in reversed(held.tape) if fact.op == "subscribe")
-            token = asked.foreign or ("good" if asked.after else "none")
-            one.problems.append(f"{held.uuid}, {held.id}, token: {token}; {wrong}")
+            one.problems.append(f"{held.uuid}, {held.id}, token: {held.token}; {wrong}")
             state.stage = "over"
         token = message.get("token")
         fact = Fact(op, place_of(token) if token else None, token, round=self.round,
@@ -280,6 +279,7 @@ class Clients(LoopThread):
         held.state.ask(token)
         if after is not None:
             held.state.record, held.state.known, held.state.at = after.record, after.known, after.place
+        held.token = foreign or ("good" if after else "none")
         held.tape.append(Fact("subscribe", after=after, foreign=foreign, round=self.round))
         connection.send(request)
 

@@ -48,12 +48,12 @@ class StandIn:
 
     #: ... and how it is put by the judge, or by the client that notices at once.
     WRONGS = {
-        "lose": "MISSING| was .* is said to have been|is not in changed|row that is",
-        "repeat": "behind Place|REPEATED|row that is", "swap": "after Place|MISSING", "stale": "STATE|said to have been",
-        "ahead": "MISSING|after Place", "null": "STATE|is not in changed", "wrong-old": "said to have been",
-        "gap": "MISSING|said to have been|is not in changed|row that is", "resume-again": "REPEATED|behind Place|after Place|row that is",
-        "foreign": "RESUMED|TOKEN", "not-found": "NOT FOUND", "deaf": "MISSING", "reset": "RESET", "late": "is said to have been at",
-        "mute": "NOT WHOLE"}
+        "lose": "MISSING|said to have|is not in changed|row that is", "repeat": "behind Place|REPEATED|row that is",
+        "swap": "after Place|MISSING|said to have", "stale": "STATE|said to have", "ahead": "MISSING|after Place",
+        "null": "STATE|is not in changed|said to have", "wrong-old": "said to have",
+        "gap": "MISSING|said to have|is not in changed|row that is", "resume-again": "REPEATED|behind Place|after Place|row that is",
+        "foreign": "RESUMED|TOKEN|said to have|after Place", "not-found": "NOT FOUND", "deaf": "MISSING", "reset": "RESET",
+        "late": "is said to have been at", "mute": "NOT WHOLE"}
 
     def __init__(self, database: ArvadosDatabase) -> None:
         self.port = free_port()
@@ -153,7 +153,8 @@ class StandIn:
         refused = self._refusal(one, request.get("after"))
         if request.get("after") is not None and refused is None:
             point = point_of(request["after"])
-            one.sent = self._behind(story, point) + self._seldom("gap", 0.3) - self._seldom("resume-again", 0.3)
+            one.sent = self._behind(story, point) - self._seldom("resume-again", 0.3)
+            one.sent += uuid != BEACON and self._seldom("gap", 0.3)
             one.sent = min(max(one.sent, 0), len(story))
             await self._tell(peer, one)
         else:
@@ -191,7 +192,8 @@ class StandIn:
     async def _offer(self, peer: Peer) -> None:
         if self._seldom("mute", 0.01):
             peer.subscriptions.clear()
-        for one in list(peer.subscriptions.values()):
+        # Who has been told the beacon has been told everything before it.
+        for one in sorted(peer.subscriptions.values(), key=lambda one: one.uuid == BEACON):
             one.deaf = one.deaf or self._seldom("deaf", 0.001)
             if not one.deaf or one.uuid == BEACON:
                 await self._tell(peer, one)
