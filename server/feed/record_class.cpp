@@ -1,5 +1,6 @@
 #include "server/feed/record_class.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace walcast {
@@ -13,6 +14,10 @@ bool letter_or_digit(char one) {
 }
 
 } // namespace
+
+bool record_class::has_row_ids() const {
+    return std::find(published.begin(), published.end(), "id") != published.end();
+}
 
 record_classes::record_classes(std::vector<record_class> all)
     : all_(std::move(all)) {

@@ -10,11 +10,13 @@ namespace walcast {
 
 /// What is known about the table of one class of objects; schema/classes.yaml says it.
 struct record_class {
-    std::string kind;                           ///< object_kind in the API, such as `arvados#collection`
-    std::string infix;                          ///< the middle part of its uuids
-    std::string table;                          ///< in the schema public
-    std::string resource;                       ///< in the REST API: /arvados/v1/<resource>/<uuid>
-    std::vector<std::string> published;         ///< the columns of a record, in the order that it has them
+    std::string kind;                   ///< object_kind in the API, such as `arvados#collection`
+    std::string infix;                  ///< the middle part of its uuids
+    std::string table;                  ///< in the schema public
+    std::string resource;               ///< in the REST API: /arvados/v1/<resource>/<uuid>
+    std::vector<std::string> published; ///< the columns of a record, in the order that it has them
+    /// Its rows are numbered by a column `id`, which is all that a delete tells; else the uuid is the key.
+    [[nodiscard]] bool has_row_ids() const;
     std::unordered_set<std::string> serialized; ///< text columns that hold JSON or YAML
 };
 

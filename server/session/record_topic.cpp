@@ -82,11 +82,8 @@ record_topic *record_index::find(const transaction &of, const change &in) {
 void record_index::apply(record_topic &topic, const transaction &of, const change &in) {
     topic.image.apply(of, in);
     topic.image_changed();
-    if (in.kind == change_kind::remove)
-        return;
-    const auto &at = look_at(*in.table);
-    if (const auto id = typed_row(of.new_row(in), *in.table).integer(at.id))
-        note_row_id(topic, *id, true);
+    if (in.kind != change_kind::remove)
+        note_row_id(topic, row_id_of(of, in), true);
 }
 
 void record_index::note_row_id(record_topic &topic, std::int64_t id, bool newest) {
@@ -99,11 +96,9 @@ void record_index::note_row_id(record_topic &topic, std::int64_t id, bool newest
         topic.row_ids.push_back(id);
 }
 
-void record_index::note_past(record_topic &topic, const transaction &of, const change &in) {
-    if (in.kind == change_kind::remove)
-        return;
-    if (const auto id = typed_row(of.new_row(in), *in.table).integer(look_at(*in.table).id))
-        note_row_id(topic, *id, false);
+std::int64_t record_index::row_id_of(const transaction &of, const change &in) {
+    const auto row = in.kind == change_kind::remove ? of.old_row(in) : of.new_row(in);
+    return typed_row(row, *in.table).integer(look_at(*in.table).id).value_or(0);
 }
 
 std::uint32_t record_index::schema_of(const record_class &of) const {

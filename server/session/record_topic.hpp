@@ -23,6 +23,7 @@ namespace walcast {
 /// A change of a record, encoded for each list of columns that somebody wants.
 struct record_change {
     position at;
+    std::int64_t row_id = 0;                                         ///< of the row that it was about
     std::vector<std::pair<const projection *, shared_frame>> frames; ///< null: nothing to tell
 
     [[nodiscard]] const shared_frame &frame_for(const projection *columns) const;
@@ -97,8 +98,8 @@ class record_index {
     void apply(record_topic &topic, const transaction &of, const change &in);
     /// The row of the topic has this `id`, or once had. `newest`: it is the one where the shard stands.
     void note_row_id(record_topic &topic, std::int64_t id, bool newest);
-    /// The same of a change of the past, which is not where the shard stands.
-    void note_past(record_topic &topic, const transaction &of, const change &in);
+    /// The row that a change is about; 0: it has no `id`.
+    [[nodiscard]] std::int64_t row_id_of(const transaction &of, const change &in);
 
     /// One number for the columns of a class and their types, as they were seen last; 0 if they never were.
     [[nodiscard]] std::uint32_t schema_of(const record_class &of) const;

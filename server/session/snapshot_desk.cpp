@@ -58,7 +58,7 @@ void snapshot_desk::ask() {
         next.objects.assign(wanted_.begin(), wanted_.begin() + static_cast<std::ptrdiff_t>(some));
         wanted_.erase(wanted_.begin(), wanted_.begin() + static_cast<std::ptrdiff_t>(some));
         ++under_way_;
-        ++queries_;
+        asked_bound_ = bound_;
         auto objects = next.objects;
         to_.asks.read_records(std::move(objects), [this, next = std::move(next)](record_rows rows) {
             --under_way_;
@@ -78,9 +78,10 @@ void snapshot_desk::took(question of, record_rows rows) {
         });
         return;
     }
-    settle(*rows.seen);
     const auto end = rows.insert_lsn;
+    const auto seen = *rows.seen;
     waiting_.push_back({std::move(of), std::move(rows)});
+    settle(seen);
     to_.asks.barrier(end, [] {}); // has the source ask for that position; advanced() tells when we are there
     advanced();
 }
@@ -146,11 +147,20 @@ void snapshot_desk::ask_again(const question &of) {
 void snapshot_desk::settle(const visibility &seen) {
     while (bound_ < window_.processed() && (bound_ < window_.base() || sees(seen, window_[bound_])))
         ++bound_;
-    window_.forget_before(bound_);
+    forget_settled();
+}
+
+void snapshot_desk::forget_settled() {
+    auto keep = bound_;
+    if (under_way_ > 0)
+        keep = std::min(keep, asked_bound_);
+    for (const auto &one : waiting_)
+        keep = std::min(keep, one.of.bound);
+    window_.forget_before(keep);
 }
 
 void snapshot_desk::tick(std::int64_t now_us, bool in_use) {
-    window_.forget_before(bound_);
+    forget_settled();
     if (polling_ || bound_ >= window_.processed() ||
         now_us - polled_at_us_ < (in_use ? poll_interval_us : idle_poll_interval_us))
         return;

@@ -64,8 +64,6 @@ class snapshot_desk {
     /// or of another past of this one, and its transactions mean nothing.
     void begin_anew(bool other_log);
 
-    [[nodiscard]] std::uint64_t queries() const { return queries_; }
-
     /// Records in one question.
     static constexpr std::size_t most_records = 1'024;
 
@@ -88,6 +86,8 @@ class snapshot_desk {
     [[nodiscard]] bool join(const answered &one);
     void ask_again(const question &of);
     void settle(const visibility &seen);
+    /// What no answer to come can be about.
+    void forget_settled();
 
     stream_window &window_;
     record_index &records_;
@@ -95,12 +95,12 @@ class snapshot_desk {
     std::vector<uuid_text> wanted_;
     bool collecting_ = false;
     unsigned under_way_ = 0;
+    std::uint64_t asked_bound_ = 0; ///< of the question that is under way
     bool polling_ = false;
     std::int64_t polled_at_us_ = 0;
     std::uint64_t generation_ = 0;
     std::uint64_t bound_ = 0; ///< every transaction before this one is visible to every snapshot to come
     std::vector<answered> waiting_;
-    std::uint64_t queries_ = 0;
 };
 
 } // namespace walcast

@@ -1,11 +1,9 @@
 #include "server/session/topic_hub.hpp"
 
 #include "server/protocol/json_time.hpp"
-#include "server/protocol/v0_encode.hpp"
 #include "server/session/v1_session.hpp"
 
 #include <algorithm>
-#include <fmt/format.h>
 #include <utility>
 
 namespace walcast {
@@ -149,14 +147,7 @@ void topic_hub::process(std::uint64_t number) {
     auto &kept = past_audiences_[number] = std::move(readers);
     if (filters_.empty())
         return;
-    std::size_t place = kept.size();
-    window_.each_segment(number, [&](const transaction &segment) {
-        for (const auto &change : segment.changes()) {
-            event found;
-            if (reader_.read(segment, change, found) == event_problem::none)
-                --place; // those of before a torn transaction come first
-        }
-    });
+    auto place = kept.size() - events_in(number); // those of before, of a torn transaction, come first
     window_.each_segment(number, [&](const transaction &segment) { match_events(segment, kept, place); });
 }
 
@@ -202,6 +193,7 @@ void topic_hub::note_change(record_topic &topic, const transaction &segment, con
     }
     auto &made = topic.fresh.emplace_back();
     made.at = segment.position_of(one);
+    made.row_id = one.kind == change_kind::truncate ? topic.row_id : records_.row_id_of(segment, one);
     topic.changed_at = made.at;
     topic.changed_us = segment.committed_at();
     topic.each_projection([&](const projection &columns) {
@@ -286,11 +278,18 @@ std::optional<std::uint64_t> topic_hub::walk(std::uint64_t from, const walk_set 
                     const auto found = whom.records.find(topic);
                     if (found == whom.records.end())
                         continue;
-                    records_.note_past(*topic, segment, change);
+                    const auto row_id = records_.row_id_of(segment, change);
+                    records_.note_row_id(*topic, row_id, false);
                     std::vector<std::pair<const projection *, shared_frame>> frames;
                     for (auto *one : found->second)
-                        if (one->at < at)
+                        if (one->at < at && one->is != v1_subscription::standing::waiting)
                             take(*one, [&] {
+                                // Another row was there before, and was deleted unseen, or none.
+                                if (one->guessed && change.kind == change_kind::insert) {
+                                    one->owner->reset(*one, v1_reset::expired);
+                                    return true;
+                                }
+                                one->row_id = row_id;
                                 one->owner->send_change(*one, at, past_frame(segment, change, *one, frames));
                                 return true;
                             });
@@ -440,7 +439,7 @@ void topic_hub::write_token(const v1_subscription &of, position at, std::uint64_
     point.subject = subject;
     if (of.record != nullptr) {
         point.schema = records_.schema_of(*of.record->of);
-        point.row_id = of.record->row_id;
+        point.row_id = of.row_id;
     }
     point.issued_at_s = static_cast<std::uint32_t>(now() / 1'000'000);
     seal_.seal(point, into);

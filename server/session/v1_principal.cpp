@@ -55,26 +55,25 @@ void v1_session::authenticated(verdict answer) {
 }
 
 void v1_session::become(principal who) {
-    if (!counted_) {
-        counted_ = hub_.events().limits().per_user ? hub_.events().limits().per_user->take(who.user_uuid)
-                                                   : quota::slot();
-        if (!counted_) {
-            hub_.events().probe().refused_user();
-            closed_ = true;
-            return out_.close(close_code::policy_violation, "too many sessions of this user");
-        }
-    }
     const bool another = who_ && who_->user_uuid != who.user_uuid;
+    if (another) {
+        following_.reset();
+        reader_ = reader_id::none;
+        counted_.reset();
+    }
+    if (!counted_) {
+        auto *const most = hub_.events().limits().per_user;
+        counted_ = most ? most->take(who.user_uuid) : quota::slot();
+    }
+    if (!counted_) {
+        hub_.events().probe().refused_user();
+        closed_ = true;
+        return out_.close(close_code::policy_violation, "too many sessions of this user");
+    }
     const bool same_rights = who_ && !another && who_->is_admin == who.is_admin &&
                              who_->scopes == who.scopes && who_->exists == who.exists;
     who_ = std::move(who);
     hub_.principals().watch(*this, *who_);
-    if (another) {
-        following_.reset();
-        reader_ = reader_id::none;
-        counted_ = hub_.events().limits().per_user ? hub_.events().limits().per_user->take(who_->user_uuid)
-                                                   : quota::slot();
-    }
     follow_grants();
     if (std::exchange(announce_, false))
         send(v1_authenticated(who_->user_uuid, who_->expires_at == object_facts::never

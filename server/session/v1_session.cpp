@@ -117,6 +117,7 @@ void v1_session::send_live(v1_subscription &one) {
 
 void v1_session::send_snapshot(v1_subscription &one) {
     one.at = hub_.here();
+    one.row_id = one.record->row_id;
     one.told = true;
     if (one.snapshots) {
         std::array<char, token_seal::length> token;
@@ -140,8 +141,6 @@ void v1_session::settle(v1_subscription &one, const std::vector<record_change> &
     using standing = v1_subscription::standing;
     const bool now = may_see(one);
     const bool before = std::exchange(one.allowed, now);
-    if (one.is == standing::checking)
-        return check(one);
     if (!flowing_ && one.is == standing::live) {
         one.disturbed = one.disturbed || (before && !now);
         return;
@@ -160,6 +159,7 @@ void v1_session::settle(v1_subscription &one, const std::vector<record_change> &
                 continue;
             if (!has_room())
                 return stop_at(hub_.window().processed() - 1);
+            one.row_id = change.row_id;
             send_change(one, change.at, change.frame_for(one.columns.get()));
         }
         return;
@@ -168,7 +168,7 @@ void v1_session::settle(v1_subscription &one, const std::vector<record_change> &
             restore(one);
         return;
     case standing::checking:
-        return;
+        return check(one);
     }
 }
 
@@ -223,6 +223,8 @@ void v1_session::catch_up() {
     for (auto &one : subscriptions_)
         members.push_back(&one);
     walk_set set;
+    std::vector<v1_subscription *> resuming;
+    auto from = cursor_; // those that resume may stand before it
     for (auto *one : members) {
         if (!has_room())
             return out_.request_writable();
@@ -231,16 +233,21 @@ void v1_session::catch_up() {
             silence(*one, alive() ? "permission" : "token");
         if (one->is == standing::silenced && of_record && one->allowed)
             restore(*one);
-        else if (one->is == standing::waiting && one->record->image.complete())
-            snapshot_arrived(*one);
+        else if (one->is == standing::waiting)
+            want_state(*one);
         else if (one->is == standing::live && one->latest && of_record)
             send_latest(*one);
-        else if ((one->is == standing::live || one->is == standing::resuming) && alive())
+        else if (one->is == standing::live && alive())
             set.add(*one);
+        else if (one->is == standing::resuming && alive() && !(of_record && one->record->asked_for)) {
+            set.add(*one);
+            resuming.push_back(one);
+            from = std::min(from, hub_.window().first_behind(one->at));
+        }
     }
     if (!set.empty()) {
         undecided_.clear();
-        const auto stopped = hub_.walk(cursor_, set, this);
+        const auto stopped = hub_.walk(from, set, this);
         if (!stopped) {
             for (auto *one : members)
                 if (one->is == standing::live || one->is == standing::resuming)
@@ -253,17 +260,22 @@ void v1_session::catch_up() {
             return out_.request_writable();
         }
     }
+    cursor_ = hub_.window().processed();
+    if (!has_room()) // a snapshot may be waiting for it
+        return out_.request_writable();
     decisions_.clear();
     flowing_ = true;
     hub_.events().probe().caught_up();
-    for (auto *one : members)
+    for (auto *one : resuming)
         if (one->is == standing::resuming)
             resumed(*one);
-        else if (one->is == standing::live)
+    for (auto *one : members)
+        if (one->is == standing::live)
             one->at = std::max(one->at, hub_.here());
 }
 
 void v1_session::resumed(v1_subscription &one) {
+    one.guessed = false;
     send_live(one);
 }
 
@@ -276,8 +288,10 @@ void v1_session::send_latest(v1_subscription &one) {
     std::string body;
     const bool gone = topic.image.is() == record_image::standing::absent;
     if (encode_record_change(gone ? record_change_type::remove : record_change_type::update, record_image(),
-                             topic.image, *one.columns, topic.changed_us, body))
+                             topic.image, *one.columns, topic.changed_us, body)) {
+        one.row_id = topic.row_id;
         send_change(one, topic.changed_at, make_frame(std::move(body)));
+    }
 }
 
 void v1_session::ask_decisions() {

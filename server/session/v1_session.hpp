@@ -107,6 +107,8 @@ class v1_session : public protocol_session,
     [[nodiscard]] bool may_see(const v1_subscription &one) const;
     /// It may be read: from the token on, or from a snapshot.
     void begin(v1_subscription &one);
+    /// The snapshot, at once if the record's newest row is known.
+    void want_state(v1_subscription &one);
     void send_snapshot(v1_subscription &one);
     /// The reason why the token does not do; nothing if it does, and `at` is its position.
     [[nodiscard]] std::optional<v1_reset> look_at_token(const v1_subscription &one, std::string_view token,

@@ -145,10 +145,15 @@ void v1_session::begin(v1_subscription &one) {
     }
     if (one.record == nullptr)
         return send_live(one);
+    want_state(one);
+}
+
+void v1_session::want_state(v1_subscription &one) {
     one.is = standing::waiting;
     if (one.record->image.complete())
-        return snapshot_arrived(one);
-    hub_.want_snapshot(*one.record);
+        snapshot_arrived(one);
+    else
+        hub_.want_snapshot(*one.record);
 }
 
 void v1_session::resume(v1_subscription &one, position at, std::int64_t row_id) {
@@ -160,11 +165,14 @@ void v1_session::resume(v1_subscription &one, position at, std::int64_t row_id) 
         stop_at(std::min(flowing_ ? hub_.window().processed() : cursor_, hub_.window().first_behind(at)));
         return pump();
     }
+    one.row_id = row_id;
+    one.guessed = row_id == 0 && one.record->of->has_row_ids();
     hub_.records().note_row_id(*one.record, row_id, one.record->row_id == 0);
-    if (one.record->row_id == 0 && one.record->image.is() == record_image::standing::unknown)
-        hub_.want_snapshot(*one.record); // of a token without the row: a delete would not be known as its
+    // Without the row, a delete of it would not be known as its.
+    if (one.guessed && !one.record->image.complete())
+        hub_.want_snapshot(*one.record);
     else
-        hub_.want_resume(one);
+        snapshot_arrived(one);
 }
 
 void v1_session::wait_for(v1_subscription &one, const std::string &token, position at) {
@@ -216,8 +224,14 @@ std::optional<v1_reset> v1_session::look_at_token(const v1_subscription &one, st
 }
 
 void v1_session::snapshot_arrived(v1_subscription &one) {
-    if (one.is == standing::resuming)
+    if (one.is == standing::resuming) {
+        // A row that is not there any more was deleted, nobody knows when.
+        if (one.guessed && one.record->image.is() == record_image::standing::absent)
+            return reset(one, v1_reset::expired);
+        if (one.guessed)
+            one.row_id = one.record->row_id;
         return hub_.want_resume(one);
+    }
     if (one.is == standing::checking && one.confirmed)
         return check(one);
     if (one.is != standing::waiting)
@@ -232,7 +246,7 @@ void v1_session::snapshot_arrived(v1_subscription &one) {
 void v1_session::reset(v1_subscription &one, v1_reset why) {
     hub_.events().probe().reset(to_string(why));
     one.told = true;
-    one.disturbed = false;
+    one.disturbed = one.guessed = false;
     send(v1_reset_message(one.id, why));
     if (one.record == nullptr)
         return send_live(one);
@@ -242,11 +256,7 @@ void v1_session::reset(v1_subscription &one, v1_reset why) {
     }
     if (!may_see(one))
         return silence(one, alive() ? "permission" : "token");
-    one.is = standing::waiting;
-    if (one.record->image.complete())
-        snapshot_arrived(one);
-    else
-        hub_.want_snapshot(*one.record);
+    want_state(one);
 }
 
 void v1_session::silence(v1_subscription &one, std::string_view reason) {
@@ -259,11 +269,7 @@ void v1_session::restore(v1_subscription &one) {
     send(v1_restored(one.id));
     if (one.record == nullptr)
         return send_live(one);
-    one.is = standing::waiting;
-    if (one.record->image.complete())
-        snapshot_arrived(one);
-    else
-        hub_.want_snapshot(*one.record);
+    want_state(one);
 }
 
 void v1_session::not_found(v1_subscription &one) {

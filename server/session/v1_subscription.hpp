@@ -32,7 +32,8 @@ struct v1_subscription : indexed_filter {
     bool latest = false;
     bool snapshots = true; ///< the client wants them
     standing is = standing::checking;
-    position at; ///< of the newest change that was sent, or need not be
+    position at;             ///< of the newest change that was sent, or need not be
+    std::int64_t row_id = 0; ///< of the record's row there, which may be deleted and come back as another one
 
     // Of a record
     record_topic *record = nullptr;
@@ -44,6 +45,7 @@ struct v1_subscription : indexed_filter {
     bool allowed = false;             ///< what counted when it was looked at last
     bool told = false;                ///< the client has been told that it exists: it is an error no more
     bool confirmed = false;           ///< that it may not be read was not yet true before it was asked for
+    bool guessed = false;             ///< it resumes, and its token did not say `row_id`
     bool waits = false;               ///< for the shard to come as far as its token
     bool disturbed = false;           ///< the right was lost in between, while the session could not be told
     std::uint32_t slot_in_record = 0;
