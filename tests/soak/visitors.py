@@ -34,6 +34,14 @@ class Counts:
     dropped: list[str] = field(default_factory=list)
 
 
+async def leave(connection: ClientConnection) -> None:
+    """Says goodbye; the socket is gone afterwards even if the wait for the answer is cancelled."""
+    try:
+        await connection.close()
+    finally:
+        connection.transport.abort()
+
+
 class Visitors(threading.Thread):
     """Runs `count` of them until it is stopped. `wrong` is what did not come once each in commit order.
 
@@ -100,7 +108,7 @@ class Visitors(threading.Thread):
                     self.counts.crashes += 1
                     connection.transport.abort()
                 else:
-                    await connection.close()
+                    await leave(connection)
 
     async def _visit(self, visitor: Visitor, connection: ClientConnection, slow: bool) -> None:
         request: dict[str, Any] = {"method": "subscribe", "filters": Writer.FILTER}
