@@ -84,6 +84,8 @@ void shard_services::scan_logs(log_scan what, std::function<void(log_rows)> then
 }
 
 void shard_services::read_records(std::vector<uuid_text> objects, std::function<void(record_rows)> then) {
+    if (!objects.empty())
+        home_.hub().probe().snapshot_asked(objects.size());
     queries_.submit(
         [this, objects = std::move(objects), then](pqxx::connection_base &on) {
             auto page = records_.read(on, objects);

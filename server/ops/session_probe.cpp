@@ -28,9 +28,11 @@ session_probe::session_probe(prometheus::Registry &into)
     , refused_user_(refusals(into).Add({{"reason", "user"}}))
     , silenced_(counter(into, "walcast_sessions_silenced_total",
                         "Sessions whose token or user lost the right to read while connected."))
-    , denied_(
-          counter(into, "walcast_access_denials_total",
-                  "Events kept from sessions whose filters match, as the user may not read the object.")) {
+    , denied_(counter(into, "walcast_access_denials_total",
+                      "Events kept from sessions whose filters match, as the user may not read the object."))
+    , snapshot_queries_(counter(into, "walcast_snapshot_queries_total",
+                                "Times that the database was asked for the newest state of records."))
+    , snapshot_records_(counter(into, "walcast_snapshot_records_total", "Records that it was asked for.")) {
     // Each is there from the start, so that the first of its kind is seen to be counted.
     for (const auto *reason :
          {"expired", "epoch", "timeline", "ahead", "schema", "filter", "auth", "lagging"})

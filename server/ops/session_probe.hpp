@@ -36,6 +36,11 @@ class session_probe {
     void denied() { denied_.Increment(); }
     /// A v1 subscription could not go on where its token says.
     void reset(std::string_view reason) { resets_.Add({{"reason", std::string(reason)}}).Increment(); }
+    /// The database is asked for the newest state of so many records, in one snapshot.
+    void snapshot_asked(std::uint64_t records) {
+        snapshot_queries_.Increment();
+        snapshot_records_.Increment(static_cast<double>(records));
+    }
     void bad_request() { bad_requests_.Increment(); }
 
   private:
@@ -52,6 +57,8 @@ class session_probe {
     prometheus::Counter &refused_user_;
     prometheus::Counter &silenced_;
     prometheus::Counter &denied_;
+    prometheus::Counter &snapshot_queries_;
+    prometheus::Counter &snapshot_records_;
 };
 
 } // namespace walcast

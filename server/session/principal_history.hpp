@@ -20,6 +20,9 @@ class principal_history {
         std::uint64_t from = 0;
         bool known = false;
         std::optional<principal> who; ///< nobody: the token is not good
+        /// Its token allows whatever its user may do, whenever: what every delivery asks, without a look at
+        /// the scopes' far memory.
+        bool unlimited = false;
     };
 
     /// What counts now.
@@ -37,12 +40,12 @@ class principal_history {
 
     /// From here on it is this one, or nobody. What was unknown is known thereby.
     void set(std::uint64_t from, std::optional<principal> who) {
-        put({now().known ? from : now().from, true, std::move(who)});
+        put({now().known ? from : now().from, true, std::move(who), false});
     }
     /// From here on it is unknown.
     void doubt(std::uint64_t from) {
         if (now().known)
-            put({from, false, std::nullopt});
+            put({from, false, std::nullopt, false});
     }
     /// Entries before this one are done with.
     void forget_before(std::uint64_t number) {
@@ -61,6 +64,7 @@ class principal_history {
 
   private:
     void put(stand next) {
+        next.unlimited = next.who && next.who->exists && !next.who->ends() && next.who->unlimited();
         while (!stands_.empty() && stands_.back().from >= next.from)
             stands_.pop_back();
         stands_.push_back(std::move(next));
@@ -69,6 +73,7 @@ class principal_history {
         if (stands_.size() > most_stands) {
             stands_.pop_front();
             stands_.front().who.reset();
+            stands_.front().unlimited = false;
         }
     }
 

@@ -11,6 +11,8 @@ usage: tests/bench/run.sh VERB [OPTION...] [-- ARG...]
            one event a commit, and 16                                       -> build/bench/fanout.json
   grants   the same for 1,000 users who are no administrators, beside administrators; each may read the
            containers, and has 1,000 targets                                -> build/bench/grants.json
+  subscribe  cold subscribes to 10,000 records, 10,000 to one, and 10,000 clients that resume  -> build/bench/subscribe.json
+  latency  how much later than pg_recvlogical 1,000 subscribers have 2,000 changes a second    -> build/bench/latency.json
   ingest   rate of the slot source against pg_recvlogical on the same WAL   -> build/bench/ingest.json
   all      all of them
 
@@ -46,8 +48,8 @@ pin=yes
 main() {
     local verb=${1:-} verbs
     case $verb in
-        fanout | grants | ingest) verbs=("$verb") ;;
-        all) verbs=(fanout grants ingest) ;;
+        fanout | grants | subscribe | latency | ingest) verbs=("$verb") ;;
+        all) verbs=(fanout grants subscribe latency ingest) ;;
         -h | --help) usage && exit 0 ;;
         *) usage >&2 && exit 2 ;;
     esac
@@ -156,6 +158,7 @@ Clusters:
       Format: text
     Walcast:
       Source: $source
+      MaxSessionsPerUser: 0
 EOF
 }
 
@@ -228,12 +231,33 @@ EOF
 }
 
 run_grants() {
-    local size=()
+    local size=(--turns 8 --rounds 200)
     [[ $quick == yes ]] && size=(--rounds 30 --warm-up 5)
     make_users
     start_relay
     (pinned 1 "$build/tests/bench/bench_fanout" --port "$relay_port" --pg "$connection" --server-pid "$relay_pid" \
         --tokens "$place/tokens" --output "$place/grants.json" "${size[@]}" "$@")
+    stop_relay
+}
+
+run_subscribe() {
+    local size=()
+    [[ $source == slot ]] || fail "without a slot nobody subscribes to records"
+    [[ $quick == yes ]] && size=(--records 1000 --sessions 10 --clients 1000 --changed 100 --repetitions 1)
+    start_relay
+    (pinned 1 "$build/tests/bench/bench_subscribe" --port "$relay_port" --pg "$connection" --server-pid "$relay_pid" \
+        --output "$place/subscribe.json" "${size[@]}" "$@")
+    stop_relay
+}
+
+# The writers, pg_recvlogical and the senders need processors, too: nobody is given one.
+run_latency() {
+    local size=()
+    [[ $source == slot ]] || fail "without a slot nobody subscribes to records"
+    [[ $quick == yes ]] && size=(--seconds 2 --warm-up-seconds 1)
+    pin=no start_relay
+    "$build/tests/bench/bench_latency" --port "$relay_port" --pg "$connection" --pg-bin "$pg_bin" \
+        --folder "$place" "${size[@]}" "$@"
     stop_relay
 }
 

@@ -83,6 +83,7 @@ void ws_client_pool::connect_one() {
         throw std::runtime_error("socket: " + errno_text());
     const std::size_t index = sessions_.size();
     sessions_.emplace_back().descriptor = descriptor;
+    sessions_.back().watched = options_.watch_all;
     const int on = 1;
     ::setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     epoll_event interest{.events = EPOLLIN | EPOLLOUT, .data = {.u64 = index}};

@@ -19,6 +19,7 @@ struct ws_options {
     std::string target = "/websocket"; ///< path and query; holds the token, so never printed
     std::vector<std::string> targets;  ///< instead, if there are any: one session after the other
     std::size_t reply_bytes = 48;      ///< a shorter text is a reply or an idle `{}`, not an event
+    bool watch_all = false;            ///< events of all sessions go to the handler, from the first on
     std::size_t max_message = std::size_t{16} << 20; ///< a larger message is an error
     std::size_t max_unsent = std::size_t{64} << 10;  ///< per session; more is an error
     std::size_t opening = 64;                        ///< handshakes under way at once
