@@ -39,6 +39,13 @@ void encode_record(const record_image &image, const projection &as, std::string 
 
 enum class record_change_type : std::uint8_t { insert, update, remove };
 
+/// Of a change of one row.
+[[nodiscard]] constexpr record_change_type change_type_of(change_kind kind) {
+    return kind == change_kind::insert   ? record_change_type::insert
+           : kind == change_kind::update ? record_change_type::update
+                                         : record_change_type::remove;
+}
+
 /// The part of a `change` message that all receivers of a projection share; it goes on behind the head of
 /// v1_encode.hpp:
 ///

@@ -9,31 +9,9 @@
 namespace walcast {
 
 namespace {
-/// Subscriptions that resume within this time walk the feed together.
-constexpr std::chrono::milliseconds resuming_time{1};
-/// Changes that one session looks at in a turn, before others have theirs.
-constexpr std::size_t walk_slice = 8'192;
 /// How often the snapshots' bound is looked at.
 constexpr std::chrono::milliseconds poll_interval{250};
-
-record_change_type type_of(change_kind kind) {
-    switch (kind) {
-    case change_kind::insert:
-        return record_change_type::insert;
-    case change_kind::update:
-        return record_change_type::update;
-    default:
-        return record_change_type::remove;
-    }
-}
 } // namespace
-
-void walk_set::add(v1_subscription &one) {
-    if (one.record != nullptr)
-        records[one.record].push_back(&one);
-    else
-        events.push_back(&one);
-}
 
 topic_hub::topic_hub(event_hub &events, const record_classes &classes, const token_seal &seal,
                      services &outside)
@@ -177,7 +155,7 @@ void topic_hub::note_changes(const transaction &segment) {
                     note_change(topic, segment, change, record_change_type::remove);
                 });
         } else if (auto *topic = records_.find(segment, change)) {
-            note_change(*topic, segment, change, type_of(change.kind));
+            note_change(*topic, segment, change, change_type_of(change.kind));
         }
     }
 }
@@ -246,77 +224,6 @@ shared_frame topic_hub::encode_event(const event &what, std::int64_t committed_a
     return make_frame(std::move(made));
 }
 
-std::optional<std::uint64_t> topic_hub::walk(std::uint64_t from, const walk_set &whom, v1_session *alone) {
-    if (from < window_.base() && from < window_.processed())
-        return std::nullopt;
-    std::size_t looked_at = 0;
-    for (auto number = from; number < window_.processed(); ++number) {
-        if (!window_.holds(number))
-            return std::nullopt;
-        bool stopped = false;
-        const auto audiences = past_audiences_.find(number);
-        std::size_t place = 0, count = 0;
-        const auto take = [&](v1_subscription &one, auto &&send) {
-            if (stopped && alone != nullptr)
-                return;
-            if (one.owner->has_room() && send())
-                return;
-            stopped = true;
-            if (alone == nullptr)
-                one.owner->stop_at(number);
-        };
-        window_.each_segment(number, [&](const transaction &segment) { count += segment.changes().size(); });
-        if (looked_at > 0 && alone != nullptr && looked_at + count > walk_slice)
-            return number;
-        looked_at += count;
-        if (!whom.events.empty() && audiences != past_audiences_.end())
-            place = audiences->second.size() - events_in(number);
-        window_.each_segment(number, [&](const transaction &segment) {
-            for (const auto &change : segment.changes()) {
-                const auto at = segment.position_of(change);
-                if (auto *topic = records_.find(segment, change)) {
-                    const auto found = whom.records.find(topic);
-                    if (found == whom.records.end())
-                        continue;
-                    const auto row_id = records_.row_id_of(segment, change);
-                    records_.note_row_id(*topic, row_id, false);
-                    std::vector<std::pair<const projection *, shared_frame>> frames;
-                    for (auto *one : found->second)
-                        if (one->at < at && one->is != v1_subscription::standing::waiting)
-                            take(*one, [&] {
-                                // Another row was there before, and was deleted unseen, or none.
-                                if (one->guessed && change.kind == change_kind::insert) {
-                                    one->owner->reset(*one, v1_reset::expired);
-                                    return true;
-                                }
-                                one->row_id = row_id;
-                                one->owner->send_change(*one, at, past_frame(segment, change, *one, frames));
-                                return true;
-                            });
-                }
-                event what;
-                if (whom.events.empty() || reader_.read(segment, change, what) != event_problem::none)
-                    continue;
-                const auto *readers = audiences != past_audiences_.end() && place < audiences->second.size()
-                                          ? audiences->second[place].get()
-                                          : nullptr;
-                ++place;
-                shared_frame body;
-                for (auto *one : whom.events)
-                    if (one->at < at && one->filter->matches(what))
-                        take(*one, [&] {
-                            if (!body)
-                                body = encode_event(what, segment.committed_at());
-                            return one->owner->send_past_event(*one, number, at, what, readers, body);
-                        });
-            }
-        });
-        if (stopped && alone != nullptr)
-            return number;
-    }
-    return window_.processed();
-}
-
 std::size_t topic_hub::events_in(std::uint64_t number) {
     std::size_t found = 0;
     event what;
@@ -325,45 +232,6 @@ std::size_t topic_hub::events_in(std::uint64_t number) {
             found += reader_.read(segment, change, what) == event_problem::none;
     });
     return found;
-}
-
-shared_frame topic_hub::past_frame(const transaction &segment, const change &one, const v1_subscription &to,
-                                   std::vector<std::pair<const projection *, shared_frame>> &made) {
-    for (const auto &[columns, frame] : made)
-        if (columns == to.columns.get())
-            return frame;
-    record_image image;
-    image.apply(segment, one);
-    std::string body;
-    const bool tells = encode_record_change(type_of(one.kind), record_image(), image, *to.columns,
-                                            segment.committed_at(), body);
-    return made.emplace_back(to.columns.get(), tells ? make_frame(std::move(body)) : nullptr).second;
-}
-
-void topic_hub::want_resume(v1_subscription &one) {
-    resuming_.push_back(&one);
-    if (!std::exchange(resume_soon_, true))
-        outside_.after(resuming_time, [this] { resume_all(); });
-}
-
-void topic_hub::resume_all() {
-    resume_soon_ = false;
-    walk_set set;
-    auto from = window_.processed();
-    for (auto *one : resuming_) {
-        set.add(*one);
-        from = std::min(from, window_.first_behind(one->at));
-    }
-    const auto reached = walk(from, set, nullptr);
-    for (auto *one : std::exchange(resuming_, {})) {
-        if (one->is != v1_subscription::standing::resuming)
-            continue;
-        if (!reached)
-            one->owner->reset(*one, v1_reset::expired);
-        else if (one->owner->flowing())
-            one->owner->resumed(*one);
-    }
-    flush_dirty();
 }
 
 void topic_hub::arrived(record_topic &topic) {
