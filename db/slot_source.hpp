@@ -25,6 +25,8 @@ struct slot_options {
     retention::limits keep;
     std::string spill_directory = "/var/tmp";
     std::string memory; ///< the file of event_memory; empty: none
+    /// What was committed before this position, and handed over, is visible to queries. Null: everything.
+    std::function<lsn()> settled = {};
     /// A stream on which nothing was heard for so long, in spite of asking, is given up; and so is a query
     /// without an answer.
     std::chrono::milliseconds silence{20'000};

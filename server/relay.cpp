@@ -131,7 +131,8 @@ relay::relay(const config &settings, logger &log)
     , tokens_(tokens_of(settings), queries_, validator_.get(), settings.remote_token_refresh, token_probe_)
     , source_(
           settings, database_parameters(settings), queries_,
-          [this](batch next) { distribute(std::move(next)); }, [this] { return overloaded(); }, log)
+          [this](batch next) { distribute(std::move(next)); }, [this] { return overloaded(); },
+          [this] { return settled(); }, log)
     , access_(
           settings.role_groups_visible_to_all, database_parameters(settings),
           [this](const judgement_ptr &made) {
@@ -254,6 +255,13 @@ std::size_t relay::backlog() const {
 
 bool relay::overloaded() const {
     return backlog() >= most_backlog_bytes;
+}
+
+lsn relay::settled() const {
+    lsn least{~std::uint64_t{0}};
+    for (const auto &one : shards_)
+        least = std::min(least, one->settled());
+    return least;
 }
 
 void relay::reload(const config &settings) {

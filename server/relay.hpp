@@ -54,6 +54,8 @@ class relay : public site {
     void distribute(batch next);
     void fill(std::vector<transaction_ptr> rows, lsn as_of, std::function<void()> handled);
     [[nodiscard]] bool overloaded() const;
+    /// What was committed before this position is visible to the queries of every shard.
+    [[nodiscard]] lsn settled() const;
     [[nodiscard]] std::size_t backlog() const;
     void read_probe();
 

@@ -39,12 +39,14 @@ retention::limits limits_of(std::size_t wal_bytes, std::chrono::milliseconds age
 } // namespace
 
 source_supervisor::source_supervisor(const config &settings, std::string connection, query_pool &queries,
-                                     batch_sink sink, std::function<bool()> overloaded, logger &log)
+                                     batch_sink sink, std::function<bool()> overloaded,
+                                     std::function<lsn()> settled, logger &log)
     : settings_(settings)
     , connection_(std::move(connection))
     , queries_(queries)
     , sink_(std::move(sink))
     , overloaded_(std::move(overloaded))
+    , settled_(std::move(settled))
     , log_(log) {
     before_.kind = "none";
     before_.state = "connecting";
@@ -87,7 +89,8 @@ void source_supervisor::choose() {
                                                  .streaming = settings_.stream_transactions},
                                  .keep = limits_of(settings_.retention_bytes, settings_.retention_age),
                                  .spill_directory = spill_directory(log_),
-                                 .memory = memory_path()},
+                                 .memory = memory_path(),
+                                 .settled = settled_},
                     sink_, overloaded_, log_);
             else
                 source_ = std::make_unique<listen_source>(

@@ -23,7 +23,7 @@ class slot_source;
 class source_supervisor {
   public:
     source_supervisor(const config &settings, std::string connection, query_pool &queries, batch_sink sink,
-                      std::function<bool()> overloaded, logger &log);
+                      std::function<bool()> overloaded, std::function<lsn()> settled, logger &log);
     ~source_supervisor();
     source_supervisor(const source_supervisor &) = delete;
     source_supervisor &operator=(const source_supervisor &) = delete;
@@ -48,6 +48,7 @@ class source_supervisor {
     query_pool &queries_;
     batch_sink sink_;
     std::function<bool()> overloaded_;
+    std::function<lsn()> settled_;
     logger &log_;
     mutable std::mutex mutex_; ///< guards the rest
     std::condition_variable wake_;

@@ -109,6 +109,7 @@ void shard::deliver(std::shared_ptr<const batch> next, judgement_ptr made, std::
     asio::post(io_, [this, next = std::move(next), made = std::move(made), handled = std::move(handled)] {
         hub_.append(*next, made->events, unix_microseconds());
         topics_.append(*next, *made);
+        settled_.store(topics_.settled().value, std::memory_order_relaxed);
         backlog_bytes_.fetch_sub(next->bytes, std::memory_order_relaxed);
         handled();
     });
@@ -221,6 +222,7 @@ void shard::forget(const outbox &box) {
 void shard::tick() {
     hub_.tick(unix_microseconds());
     topics_.tick();
+    settled_.store(topics_.settled().value, std::memory_order_relaxed);
     const auto now = outbox::clock::now();
     std::vector<std::shared_ptr<websocket_connection>> dead;
     for (auto &[address, one] : connections_) {

@@ -88,6 +88,8 @@ class shard {
     void fill(std::shared_ptr<const std::vector<transaction_ptr>> rows, lsn as_of,
               std::function<void()> handled);
     [[nodiscard]] std::size_t backlog_bytes() const { return backlog_bytes_.load(std::memory_order_relaxed); }
+    /// topic_hub::settled, as it was a moment ago: it never goes back within one log.
+    [[nodiscard]] lsn settled() const { return {settled_.load(std::memory_order_relaxed)}; }
     void use_tls(std::shared_ptr<boost::asio::ssl::context> tls);
     /// Closes the listening socket and every connection, with Close 1012 behind what is queued; who has
     /// connected and not yet asked gets an answer first. `drained` is called when the last is gone.
@@ -143,6 +145,7 @@ class shard {
     bool draining_ = false; ///< no new connections, and no second requests
     std::function<void()> drained_;
     std::atomic<std::size_t> backlog_bytes_{0};
+    std::atomic<std::uint64_t> settled_{0};
     std::thread thread_;
 };
 

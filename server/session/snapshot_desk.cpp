@@ -150,6 +150,13 @@ void snapshot_desk::settle(const visibility &seen) {
     forget_settled();
 }
 
+lsn snapshot_desk::settled() const {
+    if (!primary_)
+        return {~std::uint64_t{0}};
+    const auto first = std::max(bound_, window_.base());
+    return first < window_.end() ? window_[first].commit : window_.of().decoded();
+}
+
 void snapshot_desk::forget_settled() {
     auto keep = bound_;
     if (under_way_ > 0)
@@ -168,6 +175,7 @@ void snapshot_desk::tick(std::int64_t now_us, bool in_use) {
     polled_at_us_ = now_us;
     to_.asks.read_records({}, [this, generation = generation_](const record_rows &rows) {
         polling_ = false;
+        primary_ = rows.failed ? primary_ : rows.primary;
         if (generation == generation_ && !rows.failed && rows.primary && rows.seen)
             settle(*rows.seen);
     });

@@ -34,9 +34,9 @@ namespace walcast {
 /// no more and no less.
 ///
 /// What is taken for granted: that everything before the beginning of the stream is visible when the relay
-/// starts. A commit that stalls for a synchronous standby for longer than the slot keeps the past
-/// (RetentionAge), while the relay is restarted, is neither in the new stream nor visible yet
-/// (START_UNSETTLED in tests/model).
+/// starts (START_UNSETTLED in tests/model). So the slot is not confirmed past settled(), and a commit that
+/// stalls for a synchronous standby is in the stream of the relay that starts next, however long it stalls;
+/// unless more of the log is written meanwhile than the slot may hold back (RetentionBytes).
 ///
 /// If a transaction that s does not see has left the feed meanwhile, the snapshot is taken again: never left
 /// out. Questions are collected for a moment, so that a crowd of clients costs a few queries.
@@ -60,6 +60,9 @@ class snapshot_desk {
     void advanced();
     /// Now and then, so that the bound follows when nobody asks. `in_use`: somebody may ask any time.
     void tick(std::int64_t now_us, bool in_use);
+    /// Everything that has come and was committed before this position is visible to queries: the stream may
+    /// begin here. Without a primary to ask nothing is waited for.
+    [[nodiscard]] lsn settled() const;
     /// Changes are missing from the stream: asks again. `other_log`: what came before is of another database,
     /// or of another past of this one, and its transactions mean nothing.
     void begin_anew(bool other_log);
@@ -97,6 +100,7 @@ class snapshot_desk {
     unsigned under_way_ = 0;
     std::uint64_t asked_bound_ = 0; ///< of the question that is under way
     bool polling_ = false;
+    bool primary_ = true; ///< the last answer was of one
     std::int64_t polled_at_us_ = 0;
     std::uint64_t generation_ = 0;
     std::uint64_t bound_ = 0; ///< every transaction before this one is visible to every snapshot to come

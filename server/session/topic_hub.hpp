@@ -71,6 +71,8 @@ class topic_hub {
     [[nodiscard]] std::int64_t now() const { return events_.now(); }
     /// By the database's clock the commit that is being processed, else now. Microseconds since 1970 UTC.
     [[nodiscard]] std::int64_t moment() const { return moment_ > 0 ? moment_ : now(); }
+    /// snapshot_desk::settled.
+    [[nodiscard]] lsn settled() const { return desk_.settled(); }
     /// Calls when everything up to here has been processed.
     void when_processed(lsn up_to, std::function<void()> then);
 

@@ -169,6 +169,31 @@ def test_what_is_deleted_and_made_while_it_stalls(stalled: Relay, own_database: 
         client.unsubscribe(client.record(made))
 
 
+def test_what_stalls_for_longer_than_the_slot_keeps_the_past(own_database: ArvadosDatabase, own_postgres: Postgres,
+                                                             make_relay: RelayMaker) -> None:
+    """The relay that starts next has it in its stream, also when everything else that old has been let go."""
+    relay = make_relay(own_database, "slot")
+    relay.cluster["Walcast"].update(RetentionAge="0s")
+    relay.start()
+    own_database.connection.execute("set synchronous_commit = local")
+    uuid, other = (new_record(own_database.connection, name="a") for _ in range(2))
+    set_standby(own_database, "nobody")
+    writer = commit_in_vain(own_database, "update collections set name = 'b' where uuid = %s", [uuid])
+    until("the commit to hang", lambda: waiting(own_database) == 1)
+    for number in range(10):
+        update_record(own_database.connection, other, name=f"{number}")
+    with v1_client(relay) as client:
+        client.record(other)    # it has read them
+    assert relay.stop() == 0    # confirms what it may
+    relay.start(wait=False)
+    relay.wait_listening()
+    with v1_client(relay) as client:
+        assert (client.record(uuid).record or {})["name"] == "b"
+        assert (client.record(other).record or {})["name"] == "9"
+    set_standby(own_database, "")
+    writer.join(10)
+
+
 @pytest.mark.parametrize("how", ["idle", "open", "pruned"])
 def test_what_nobody_has_flushed(database: ArvadosDatabase, make_relay: RelayMaker, how: str) -> None:
     """A snapshot does not wait for the next commit: the log may end in what no commit has brought to disk, which no stream sends.

@@ -113,8 +113,15 @@ class Rounds:
                 finish_all(world.connected())
                 writers = []
             if time.monotonic() > deadline:
-                raise Violation(f"NOT WHOLE: {PATIENCE:g} s after {what}: " + "; ".join(unsettled)[:2000])
+                raise Violation(f"NOT WHOLE: {PATIENCE:g} s after {what}: " + "; ".join(unsettled)[:2000]
+                                + f"\nthe relay says: {self._relay_status()}")
             time.sleep(0.005)
+
+    def _relay_status(self) -> str:
+        try:
+            return str(self._world.relay.status())
+        except (OSError, AttributeError, AssertionError) as error:
+            return f"nothing: {error}"
 
     def _judge(self, plan: Round | None, inflicted: list[Inflicted], writers: list[Writer]) -> None:
         world = self._world

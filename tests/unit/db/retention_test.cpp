@@ -48,3 +48,26 @@ TEST_CASE("what a slot held back before the restart goes on being held back") {
     kept.committed(lsn{1'000'200}, 2 * second);
     CHECK(kept.confirm(lsn{1'000'300}, 3 * second) == lsn{1'000'000});
 }
+
+TEST_CASE("what queries may not see yet is held back, however old it is") {
+    retention kept({1'000'000, 60 * second});
+    (void)kept.confirm(lsn{100}, 0);
+    kept.committed(lsn{200}, 0);
+    kept.committed(lsn{300}, 2 * second);
+    CHECK(kept.confirm(lsn{400}, 900 * second, lsn{150}) == lsn{150}); // the first one stalls
+    CHECK(kept.confirm(lsn{400}, 901 * second, lsn{120}) == lsn{150});
+    kept.committed(lsn{500}, 901 * second);
+    CHECK(kept.confirm(lsn{500}, 902 * second, lsn{450}) == lsn{400}); // age holds back the newest
+    CHECK(kept.confirm(lsn{600}, 990 * second, lsn{500}) == lsn{600}); // everything is settled
+    CHECK(kept.confirm(lsn{900}, 991 * second, lsn{500}) == lsn{900}); // and there is nothing behind it
+}
+
+TEST_CASE("the budget of bytes wins over what queries may not see yet") {
+    retention kept({1'000, 0});
+    (void)kept.confirm(lsn{100}, 0);
+    kept.committed(lsn{200}, 0);
+    kept.committed(lsn{900}, 2 * second);
+    CHECK(kept.confirm(lsn{950}, 5 * second, lsn{150}) == lsn{150});
+    kept.committed(lsn{5'000}, 6 * second);
+    CHECK(kept.confirm(lsn{5'000}, 9 * second, lsn{150}) == lsn{4'000});
+}
