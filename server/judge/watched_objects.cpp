@@ -268,7 +268,9 @@ bool watched_objects::tell(watched &one, const evaluation &of, std::uint64_t num
         }
         const bool readable = grants_.may_read(who, of.rule.terms);
         const bool was = each.told == finding::readable;
-        const bool changed = !each.told || was != readable;
+        // Who was told of a deletion sees what comes back only if it may read that.
+        const bool back = each.told == finding::gone && of.exists;
+        const bool changed = !each.told || was != readable || back;
         if (changed) {
             const bool gone = was && of.owners && grants_.may_read(who, of.owners->terms);
             one.told += each.told ? 0 : 1;

@@ -198,6 +198,22 @@ def test_deleted(reader: Reader, institute: Institute) -> None:
     assert (message["op"], message["record"]["name"]) in (("change", "back"), ("snapshot", "back")), message
 
 
+def test_deleted_and_back_with_somebody_else(reader: Reader, institute: Institute) -> None:
+    """Who saw the deletion does not see what comes back, if it belongs to others; until it is granted that."""
+    project, foreign = shared_project(institute, reader.user), foreign_project(institute)
+    collection = institute.collection(project)
+    one = reader.follow(collection)
+    institute.destroy(collection)
+    one.expect("change", type="delete", record=None)
+    connection = institute.database.connection
+    connection.execute("insert into collections (uuid, owner_uuid, name, created_at, updated_at, current_version_uuid)"
+                       " values (%s, %s, 'hidden', now(), now(), %s)", [collection, foreign, collection])
+    one.expect("silenced", reason="permission")
+    institute.change(collection, name="still hidden")
+    institute.grant(reader.user, foreign)
+    assert restored(one)["name"] == "still hidden"
+
+
 def test_an_administrator_that_is_none_any_more(shared_relay: Relay, institute: Institute) -> None:
     user = institute.database.admin()
     own, foreign = institute.collection(user), institute.collection(foreign_project(institute))

@@ -189,7 +189,7 @@ class simulation {
     }
 
     std::size_t checks = 0, allowed = 0;
-    std::size_t answers = 0, changes = 0, gone = 0; ///< of watched objects
+    std::size_t answers = 0, changes = 0, gone = 0, returns = 0; ///< of watched objects
     [[nodiscard]] judge::counts counted() const { return judge_.counted(); }
 
   private:
@@ -514,6 +514,12 @@ class simulation {
                     known.since = number;
                 known.owed = false;
                 ++answers;
+            } else if (known.told == finding::gone &&
+                       one.is == finding::hidden) { // it is back, not for this one
+                REQUIRE(!history_[number].objects.contains(pair.second));
+                REQUIRE(history_[number + 1].objects.contains(pair.second));
+                REQUIRE(!readable(one.who, pair.second, number + 1));
+                ++returns;
             } else {
                 REQUIRE(known.told);
                 REQUIRE((*known.told == finding::readable) != is);
@@ -534,6 +540,7 @@ class simulation {
         for (auto &[pair, one] : watched_) {
             if (!one.told)
                 continue;
+            REQUIRE(!(one.told == finding::gone && history_[until].objects.contains(pair.second)));
             for (; one.since < until; ++one.since)
                 REQUIRE((readable(pair.first, pair.second, one.since) !=
                          readable(pair.first, pair.second, one.since + 1)) ==
@@ -588,7 +595,7 @@ class simulation {
 } // namespace
 
 TEST_CASE("each event is judged by the state at its commit") {
-    std::size_t checks = 0, allowed = 0, answers = 0, changes = 0, gone = 0;
+    std::size_t checks = 0, allowed = 0, answers = 0, changes = 0, gone = 0, returns = 0;
     judge::counts sum;
     for (unsigned seed = 1; seed <= 400; ++seed) {
         INFO("seed ", seed);
@@ -601,6 +608,7 @@ TEST_CASE("each event is judged by the state at its commit") {
         answers += run.answers;
         changes += run.changes;
         gone += run.gone;
+        returns += run.returns;
         sum.retries += run.counted().retries;
         sum.guesses += run.counted().guesses;
         sum.lookups += run.counted().lookups;
@@ -615,6 +623,7 @@ TEST_CASE("each event is judged by the state at its commit") {
     CHECK(answers > 5'000);
     CHECK(changes > 1'000);
     CHECK(gone > 10);
+    CHECK(returns > 0);
     MESSAGE(answers, " objects were watched, which changed ", changes, " times, and ", gone, " were deleted");
     MESSAGE(checks, " answers checked, ", allowed, " of them yes");
 }

@@ -355,6 +355,16 @@ TEST_CASE("a watched object is deleted") {
         at.write(collection(1)).commit();
         CHECK(at.take(collection(1)) == std::vector<said>{{1, one, finding::readable}});
     }
+    SUBCASE("and made again by somebody else") {
+        at.remove(collection(1)).commit();
+        at.answer();
+        CHECK(at.take(collection(1)) == std::vector<said>{{0, one, finding::gone}});
+        at.put(collection(1), group(2));
+        at.write(collection(1)).commit();
+        at.answer();
+        CHECK(at.take(collection(1)) == std::vector<said>{{1, one, finding::hidden}});
+        CHECK(at.judged == 2);
+    }
     SUBCASE("with its owner's grant") {
         at.remove(collection(1)).grant_to(1, group(1), {}).commit();
         at.answer();
