@@ -206,6 +206,11 @@ bool v1_session::send_past_event(v1_subscription &one, std::uint64_t number, pos
     return true;
 }
 
+void v1_session::hub_ready() {
+    pump();
+    out_.resume_input();
+}
+
 void v1_session::pump() {
     if (flowing_ || closed_ || in_doubt_ || deciding_ || !hub_.ready())
         return;

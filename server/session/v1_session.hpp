@@ -56,7 +56,8 @@ class v1_session : public protocol_session,
     void snapshot_arrived(v1_subscription &one);
     /// The stream goes on elsewhere: everything that it has told means nothing.
     void begin_anew(v1_reset why);
-    void hub_ready() { out_.resume_input(); }
+    /// The past has been read again: who was stopped meanwhile, and had to wait for that, goes on.
+    void hub_ready();
     void pump();
     void flush();
     void tick();

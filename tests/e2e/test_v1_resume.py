@@ -1,5 +1,6 @@
 """Resume tokens of protocol v1: good after anything that leaves the database as it was, and refused with the reason otherwise."""
 
+import random
 import signal
 import time
 from collections.abc import Callable
@@ -7,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from conftest import RelayMaker
+from fault_proxy import FaultProxy
 from support.arvados import MANAGEMENT_TOKEN, ArvadosDatabase
 from support.institute import Institute
 from support.metrics import Metrics
@@ -15,7 +17,7 @@ from support.records import delete_record, insert_record, new_record, read_recor
 from support.relay import Relay
 from support.resume_token import changed, flipped, point_of, sealed
 from support.v1 import Subscription, V1Client, v1_client
-from support.wait import until
+from support.wait import free_port, until
 
 pytestmark = pytest.mark.only_source("slot")
 
@@ -345,3 +347,32 @@ def test_expired(database: ArvadosDatabase, make_relay: RelayMaker) -> None:
     with v1_client(relay) as client:
         one = client.subscribe(f"record/{uuid}", after=token)
         assert one.expect_reset("expired", 20)["name"] == "59"
+
+
+def test_who_comes_while_the_past_is_read_again(own_postgres: Postgres, own_database: ArvadosDatabase, make_relay: RelayMaker) -> None:
+    """Its memory is overtaken while the relay refills it, which takes a while: who was let in by then is served when that is done."""
+    connection = own_database.connection
+    uuid = new_record(connection, name="a")
+
+    def write() -> None:
+        update_record(connection, uuid, description=random.randbytes(20_000).hex())
+
+    with FaultProxy(free_port(), own_postgres.port) as proxy:
+        relay = make_relay(own_database, "slot")
+        relay.cluster["PostgreSQL"]["Connection"]["port"] = str(proxy.port)
+        relay.cluster["Walcast"].update(FeedBytes="1MiB")
+        relay.start()
+        with connection.transaction():
+            for _ in range(60):
+                write()
+        for _ in range(60):
+            write()
+        relay.kill()
+        proxy.throttle(600_000)
+        relay.start(wait=False)
+        relay.wait_listening()
+        with v1_client(relay) as client:
+            one = client.record(uuid, 60)
+            assert one.record == read_record(connection, uuid)
+            rename(relay, uuid, "b")
+            one.expect_changes("name", ["b"])
