@@ -15,7 +15,7 @@ build_packages=(
     libcli11-dev libsystemd-dev liburing-dev libssl-dev
     postgresql-15 openssl curl ca-certificates
 )
-test_packages=(clang-16 clang-tidy-16 clang-format-16 libclang-rt-16-dev llvm-16 python3-venv shellcheck spin valgrind)
+test_packages=(clang-16 clang-tidy-16 clang-format-16 libclang-rt-16-dev llvm-16 python3-venv shellcheck spin valgrind libfaketime)
 
 createcluster=/etc/postgresql-common/createcluster.conf
 

@@ -1,9 +1,6 @@
 """The command line of `./dev oracle events`, which describes it."""
 
-import argparse
-import sys
-
-from oracle.driver import conclude, fresh_directory, parse, parser_of, play
+from oracle.driver import conclude, fresh_directory, kinds_of, parse, parser_of, play
 from oracle.events import Events
 from oracle.plan import FAULTS, SLOT_FAULTS, Round, plan_round
 from oracle.report import Report
@@ -11,23 +8,11 @@ from oracle.statements import Statements
 from oracle.world import World
 
 
-def kinds_of(chosen: argparse.Namespace) -> tuple[str, ...]:
-    """--faults names kinds, `all`, or `none`; -KIND takes one away from all."""
-    names = [name for name in chosen.faults.split(",") if name]
-    kinds = () if "none" in names else FAULTS if "all" in names or all(name.startswith("-") for name in names) else \
-        tuple(name for name in names if not name.startswith("-"))
-    kinds = tuple(kind for kind in kinds if f"-{kind}" not in names)
-    unknown = {name.lstrip("-") for name in names} - set(FAULTS) - {"all", "none"}
-    if unknown:
-        sys.exit(f"dev oracle: there is no fault {', '.join(sorted(unknown))}; there are {', '.join(FAULTS)}")
-    if chosen.source == "listener":
-        kinds = tuple(kind for kind in kinds if kind not in SLOT_FAULTS)
-    return kinds
-
-
 def main() -> int:
     chosen = parse(parser_of("events"))
-    kinds = kinds_of(chosen)
+    kinds = kinds_of(chosen.faults, FAULTS)
+    if chosen.source == "listener":
+        kinds = tuple(kind for kind in kinds if kind not in SLOT_FAULTS)
     directory = fresh_directory(f"{chosen.source}-{chosen.seed}")
     report = Report()
     world = World(directory, chosen.source, chosen.seed)

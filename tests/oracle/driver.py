@@ -2,8 +2,9 @@
 
 import argparse
 import shutil
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -46,6 +47,7 @@ def parser_of(what: str) -> argparse.ArgumentParser:
     parser.add_argument("--faults", default="all")
     parser.add_argument("--source", choices=["slot", "listener"], default="slot")
     parser.add_argument("--keep-going", action="store_true")
+    parser.add_argument("--pg", choices=["15", "16", "17", "18"])     # run.sh looks at it
     return parser
 
 
@@ -54,6 +56,18 @@ def parse(parser: argparse.ArgumentParser) -> argparse.Namespace:
     if chosen.rounds is None and chosen.seconds is None:
         chosen.rounds = 50
     return chosen
+
+
+def kinds_of(faults: str, known: Sequence[str]) -> tuple[str, ...]:
+    """--faults names kinds, `all`, or `none`; -KIND takes one away from all."""
+    names = [name for name in faults.split(",") if name]
+    unknown = {name.lstrip("-") for name in names} - set(known) - {"all", "none"}
+    if unknown:
+        sys.exit(f"dev oracle: there is no fault {', '.join(sorted(unknown))}; there are {', '.join(known)}")
+    if "none" in names:
+        return ()
+    all_of_them = "all" in names or all(name.startswith("-") for name in names)
+    return tuple(kind for kind in known if (all_of_them or kind in names) and f"-{kind}" not in names)
 
 
 def fresh_directory(name: str) -> Path:

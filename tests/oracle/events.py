@@ -1,14 +1,14 @@
 """`./dev oracle events`: rounds of faults, and after each the question whether every client has exactly what was committed."""
 
-import threading
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 from oracle.clients import Follower
 from oracle.driver import Violation
-from oracle.faults import inflict
+from oracle.faults import ACTS
+from oracle.infliction import Inflicted, inflict_all
 from oracle.judge import Event, Order, judge
-from oracle.plan import Fault, Round
+from oracle.plan import Round
 from oracle.report import Report, keep_trace
 from oracle.statements import Statements
 from oracle.witness import Commit
@@ -18,16 +18,6 @@ from oracle.writers import Writer, finish_all
 CLEANED_ROUNDS = 40
 CHECKPOINT_ROUNDS = 4       # so that a crash is not followed by seconds of recovery, which would say nothing about the relay
 PATIENCE = 60.0     # seconds after the last fault, within which everybody must be whole
-
-
-@dataclass
-class Inflicted:
-    """A fault as it happened, in seconds since 1970."""
-
-    fault: Fault
-    began: float
-    ended: float = 0.0
-    error: BaseException | None = None
 
 
 class Events:
@@ -73,10 +63,7 @@ class Events:
         world.clients.hurry = False
         began = time.time()
         writers = [Writer(world.database, pieces) for pieces in plan.writers]
-        inflicted = self._inflict(plan, began, writers)
-        for one in inflicted:
-            if one.error is not None:
-                raise Violation(f"{one.fault.kind}: {one.error}")
+        inflicted = inflict_all(world, ACTS, plan.faults, writers)
         over = time.time()
         world.clients.hurry = True
         self._await_beacon(world.beacon(), writers)
@@ -91,27 +78,6 @@ class Events:
         self._await_beacon(last, [])
         self._judge(plan, inflicted, began, last)
         self._clean(last)
-
-    def _inflict(self, plan: Round, began: float, writers: list[Writer]) -> list[Inflicted]:
-        def run(fault: Fault) -> None:
-            time.sleep(max(0.0, began + fault.at - time.time()))
-            one = Inflicted(fault, time.time())
-            happened.append(one)
-            try:
-                inflict(self._world, fault)
-            except Exception as error:  # noqa: BLE001: raised again by play(), in the main thread
-                one.error = error
-            one.ended = time.time()
-
-        happened: list[Inflicted] = []
-        threads = [threading.Thread(target=run, args=[fault], daemon=True) for fault in plan.faults]
-        for thread in [*writers, *threads]:
-            thread.start()
-        for thread in threads:
-            thread.join(90)
-            if thread.is_alive():
-                raise Violation(f"a fault cannot be mended: {plan.faults}")
-        return happened
 
     def _await_beacon(self, beacon: int, writers: list[Writer]) -> None:
         """Until all clients have it. A prepared transaction that an outage orphaned holds up new slots, so it ends first."""

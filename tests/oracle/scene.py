@@ -16,7 +16,7 @@ from support.wait import free_port, until
 class Scene:
     """Made once, kept for all rounds; the relay is not started yet. It reaches PostgreSQL through the proxy `db`."""
 
-    def __init__(self, directory: Path, source: str, **settings: str) -> None:
+    def __init__(self, directory: Path, source: str, epoch: int = 0, **settings: str) -> None:
         self.directory = directory
         # What dies with its parent dies with the thread that started it: so these do, and live as long as the scene.
         self._starters = {name: ThreadPoolExecutor(1, name) for name in ("postgres", "relay")}
@@ -25,6 +25,8 @@ class Scene:
         # Large transactions are few here: a small memory makes medium ones stream.
         self.postgres.set(max_prepared_transactions="50", logical_decoding_work_mem="'64kB'", autovacuum_naptime="5s",
                           log_min_messages="warning", checkpoint_timeout="30s", max_wal_size="'256MB'", **settings)
+        if epoch > 0:
+            self.postgres.begin_at_epoch(epoch)
         self.start_postgres()
         self.postgres.execute("create database arvados")
         self.postgres.load("arvados", SCHEMA)
@@ -45,8 +47,10 @@ class Scene:
         self._starters["postgres"].submit(self.postgres.start).result()
 
     def configure(self, settings: tuple[tuple[str, object], ...]) -> None:
-        """From the relay's next start on."""
-        self.relay.cluster["Walcast"].update(settings)
+        """From the relay's next start on; a name is one of the section Walcast, unless it has another section before it."""
+        for name, value in settings:
+            section, _, key = name.rpartition(".")
+            self.relay.cluster[section or "Walcast"][key] = value
 
     def connected(self) -> psycopg.Connection:
         """The scene's own connection, made again if an outage took it."""

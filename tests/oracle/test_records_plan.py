@@ -1,7 +1,7 @@
 """Plans of records can be had again, and hold every kind of fault, transaction and change."""
 
 from oracle.records.faults import ACTS
-from oracle.records.plan import FAULTS, GROUPS, SYNCHRONOUS, plan_round
+from oracle.records.plan import FAULTS, GROUPS, KINDS, SYNCHRONOUS, plan_round
 from oracle.records.pools import HOT, TABLES
 from support.records import classes
 
@@ -29,7 +29,7 @@ def test_every_kind_of_transaction_comes_up() -> None:
     steps = [step for one in transactions for step in one.steps]
     assert {step.kept for step in steps} == {True, False}
     changes = [change for step in steps for change in step.changes]
-    assert {change.kind for change in changes} == {"update", "insert", "delete", "touch"}
+    assert {change.kind for change in changes} == {*KINDS, "fill"}
     assert {change.target for change in changes} == {None, *range(HOT)}
     assert any(change.large for change in changes)
     assert 4000 < max(change.rows for change in changes) <= 5000

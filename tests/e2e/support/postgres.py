@@ -77,6 +77,10 @@ class Postgres:
         with open(self.data / "postgresql.conf", "a", encoding="utf-8") as file:
             file.writelines(f"{name} = {value}\n" for name, value in settings.items())
 
+    def begin_at_epoch(self, epoch: int) -> None:
+        """The stopped cluster has transaction ids of that epoch: beyond 32 bits if it is not 0."""
+        self._run(str(POSTGRES_BIN / "pg_resetwal"), f"--epoch={epoch}", "-D", str(self.data))
+
     def start(self) -> None:
         # A killed postmaster's children may hold the shared memory for a moment: then it does not start, and tries again.
         until("PostgreSQL to start (see " + str(self.log) + ")", self._start_once, timeout=20, every=0.1)

@@ -17,8 +17,8 @@ from websockets.protocol import State
 
 from oracle.grants.pools import ANONYMOUS_USER
 from oracle.grants.scopes import allows
+from oracle.stand_in import StandInServer
 from support.arvados import ANONYMOUS_TOKEN, SYSTEM_ROOT_TOKEN, ArvadosDatabase
-from support.wait import free_port
 
 T = TypeVar("T")
 
@@ -49,62 +49,21 @@ class Peer:
     held: int | None = None         # an event that comes after the next one
 
 
-class StandIn:
-    """Has the parts of a Relay that rounds need. Sends what oracle.verdicts says as it is committed; a replay asks the predicate.
+class StandIn(StandInServer):
+    """Sends what oracle.verdicts says as it is committed; a replay asks the predicate.
 
     `wrong` names what it does wrong now and then: leak, lose, repeat, swap, late-revocation, late-grant, undead, or nothing.
     """
 
     def __init__(self, database: ArvadosDatabase, source: str) -> None:
-        self.port = free_port()
-        self.source = source
-        self.wrong = ""
-        self.cluster: dict[str, dict[str, object]] = {"Walcast": {}}
+        super().__init__(source)
         self._database = database
         self._chance = random.Random(1)
         self._peers: list[Peer] = []
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: threading.Thread | None = None
-
-    # As a Relay
-
-    def start(self, wait: bool = True) -> "StandIn":
-        ready = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._run(ready)), daemon=True, name="stand-in")
-        self._thread.start()
-        assert ready.wait(10)
-        return self
-
-    def wait_listening(self) -> None:
-        """It does when it is started."""
-
-    def wait_live(self) -> None:
-        """Likewise."""
-
-    def running(self) -> bool:
-        return self._thread is not None
-
-    def log_tail(self) -> str:
-        return ""
-
-    def kill(self) -> None:
-        assert self._loop is not None and self._thread is not None
-        self._loop.call_soon_threadsafe(self._ending.set)
-        self._thread.join(10)
-        self._thread = None
-
-    def stop(self, timeout: float = 10) -> int:
-        self.kill()
-        return 0
-
-    def close(self) -> None:
-        if self._thread is not None:
-            self.kill()
 
     # The loop
 
-    async def _run(self, ready: threading.Event) -> None:
-        self._loop, self._ending = asyncio.get_running_loop(), asyncio.Event()
+    async def _serve_until_the_end(self, ready: threading.Event) -> None:
         self._peers = []
         with self._database.connect() as connection:
             self._connection: psycopg.Connection = connection

@@ -1,4 +1,4 @@
-"""What else can be broken than in `events`: commits hang because no standby confirms them; a slot that was dropped."""
+"""What else can be broken than in `events`: commits hang because no standby confirms them; a slot was dropped; a clock jumps."""
 
 import time
 from contextlib import suppress
@@ -8,6 +8,7 @@ import psycopg
 from oracle.faults import ACTS as EVENTS_ACTS
 from oracle.faults import Act, drop_slot
 from oracle.plan import Fault
+from oracle.records.world import World
 from oracle.scene import Scene
 from oracle.writers import outage
 
@@ -45,4 +46,11 @@ def _slot_drop(world: Scene, _: Fault) -> None:
         drop_slot(world)
 
 
-ACTS: dict[str, Act] = {**EVENTS_ACTS, "slot-drop": _slot_drop, "sync-stall": _sync_stall}
+def _clock_step(world: Scene, fault: Fault) -> None:
+    """By up to two hours, forth or back; it stays so."""
+    assert isinstance(world, World)
+    world.set_clock(int(7200 * (2 * fault.amount - 1) ** 3))
+    time.sleep(1 + fault.lasts)
+
+
+ACTS: dict[str, Act] = {**EVENTS_ACTS, "slot-drop": _slot_drop, "sync-stall": _sync_stall, "clock-step": _clock_step}

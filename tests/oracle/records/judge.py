@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from oracle.records.history import Entry, Story
+from oracle.records.rights import Sight
 from oracle.records.tape import Fact
 from support.records import Record
 
@@ -14,14 +15,20 @@ class Wrong(Exception):
 
 @dataclass
 class Course:
-    """Where the judge is in the tape of one subscription: `count` entries of its story were told, None before the first state."""
+    """Where the judge is in the tape of one subscription: `count` entries of its story were told, None before the first state.
+
+    `sight` is what its user may see of the record, and None for administrators.
+    """
 
     uuid: str
     select: tuple[str, ...] | None = None
     latest: bool = False
+    sight: Sight | None = None
     count: int | None = None
     asked: Fact | None = None           # the request that is being answered
     lacks_state: bool = False           # a snapshot is due, after reset
+    silent: bool = False                # the right was taken away
+    place: int = 0                      # the commit of the last token
     told: int = 0                       # changes
     since: int = 0                      # the round of the token that is gone on from, or of the last fact
 
@@ -32,28 +39,41 @@ class Course:
         elif fact.op == "error":
             self._error(story, fact, begin)
         else:
+            if self.silent and fact.op not in ("subscribe", "restored"):
+                raise Wrong(f"LEAK: {fact.op} while silenced")
             getattr(self, f"_{fact.op}")(story, fact)
         fact.count = self.count
+        if fact.place is not None:
+            self.place = fact.place.commit
         self.since = fact.after.round if fact.after is not None else fact.round
 
-    def finish(self, story: Story) -> None:
-        """Everything was told."""
+    def finish(self, story: Story, last: int = 0) -> None:
+        """Everything was told; `last` is the last commit."""
+        if self.silent:
+            if self.sight is None or self.sight.at(last):
+                raise Wrong("SILENT: and it may be read")
+            return
         if self.count is None:
             raise Wrong("no state")
         if self._skip(story, self.count, len(story)) != len(story):
             raise Wrong(f"MISSING: {len(story) - self.count} of {len(story)} changes, from {_entry(story[self.count])} on")
+        self._in_sight(last, "the end of the round")
+        self.count = len(story)
 
     # By op
 
     def _subscribe(self, story: Story, fact: Fact) -> None:
-        self.asked, self.lacks_state, self.count = fact, True, None
+        self.asked, self.lacks_state, self.count, self.silent, self.place = fact, True, None, False, 0
         if fact.after is not None:
             self.count, self.lacks_state = fact.after.count, False
+            self.place = fact.after.place.commit if fact.after.place else 0
 
     def _snapshot(self, story: Story, fact: Fact) -> None:
         assert fact.place is not None
         if not self.lacks_state:
             raise Wrong("a snapshot after a token that was good")
+        if self.sight is not None and not self.sight.at(fact.place.commit):
+            raise Wrong(f"LEAK: a snapshot at {fact.place}")
         self.count, self.lacks_state = story.count(fact.place.commit), False
         self._same("STATE: the snapshot", story.row(self.count), fact.record)
 
@@ -61,8 +81,18 @@ class Course:
         if self.lacks_state:
             raise Wrong("live without a state")
         self._honour_no_foreign_token()
-        self.asked = None
         self._reached(story, fact)
+        self.asked = None
+
+    def _silenced(self, story: Story, fact: Fact) -> None:
+        if fact.kind != "permission" or self.sight is None or not self.sight.ever(False, self.place):
+            raise Wrong(f"SILENT: {fact.kind}, and it might be read all the time since {self.place:X}")
+        self.silent, self.lacks_state, self.count, self.asked = True, False, None, None
+
+    def _restored(self, story: Story, fact: Fact) -> None:
+        if not self.silent:
+            raise Wrong("restored, and it was not silenced")
+        self.silent, self.lacks_state = False, True
 
     def _ping(self, story: Story, fact: Fact) -> None:
         self._reached(story, fact)
@@ -73,6 +103,7 @@ class Course:
         due = story.count(fact.place.commit)
         if self.count is None:
             raise Wrong(f"{fact.op} without a state")
+        self._in_sight(fact.place.commit, f"{fact.op} at {fact.place}")
         if self.count > due:
             raise Wrong(f"TOKEN: {fact.op} at {fact.place} is behind what was told, {_entry(story[self.count - 1])}")
         count = self._skip(story, self.count, due)
@@ -92,11 +123,13 @@ class Course:
             at += 1
         if at < len(story) and story[at].commit == fact.place.commit and self._fits(story, at, fact):
             self._details(story[at], fact)
+            self._in_sight(fact.place.commit, f"{fact.kind} at {fact.place}")
             self.count = at + 1
             return
         if self.latest:
             last = story.count(fact.place.commit)
             if last > self.count and self._equal(story.row(last), fact.record):
+                self._in_sight(fact.place.commit, f"{fact.kind} at {fact.place}")
                 self.count = last
                 return
         self._explain(story, at, fact)
@@ -137,6 +170,18 @@ class Course:
         if self.asked is not None and self.asked.foreign:
             raise Wrong(f"RESUMED: from a token that is to be refused: {self.asked.foreign}")
 
+    def _in_sight(self, commit: int, what: str) -> None:
+        """It might be read up to there. What is gone on from may have been hidden in between: who may read it now is told all."""
+        if self.sight is None:
+            return
+        if self.asked is not None:
+            if not self.sight.ever(True, commit):
+                raise Wrong(f"LEAK: {what}")
+        elif not self.sight.at(commit):
+            raise Wrong(f"LEAK: {what}")
+        elif self.sight.ever(False, self.place, commit):
+            raise Wrong(f"LEAK: {what}, and it was hidden since {self.place:X}, of which nothing was said")
+
     def _reset(self, fact: Fact, dropped: int) -> None:
         """What was kept for long may have expired; everything else needs a reason that the oracle knows."""
         allowed = {"expired", "lagging"}
@@ -149,9 +194,9 @@ class Course:
         self.lacks_state, self.count, self.asked = True, None, None
 
     def _error(self, story: Story, fact: Fact, begin: int) -> None:
-        """That there is none must be, or have been true in this round."""
+        """That there is none, or that it may not be read, must be true, or have been in this round."""
         self.count = None
-        if fact.kind != "not_found":
+        if fact.kind != "not_found" or (self.sight is not None and self.sight.ever(False, begin)):
             return
         first = story.count(begin)
         if all(story.row(count) is not None for count in range(first, len(story) + 1)):

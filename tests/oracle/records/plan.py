@@ -8,18 +8,26 @@ from oracle.plan import GROUPS as EVENTS_GROUPS
 from oracle.plan import Fault
 from oracle.records.pools import HOT
 
-#: What may be broken: as in `events`, and commits that hang because no standby confirms them.
-FAULTS = (*EVENTS_FAULTS, "sync-stall")
+#: What may be broken: as in `events`; commits that hang because no standby confirms them; the relay's clock jumps.
+FAULTS = (*EVENTS_FAULTS, "sync-stall", "clock-step")
 GROUPS = {**EVENTS_GROUPS, "sync-stall": "postgres"}
+
+#: How often each change is drawn, in relation to the others.
+TARGETED = {"update": 60, "insert": 12, "delete": 9, "touch": 6, "move": 6}
+KINDS = {**TARGETED, "log": 8, "grant": 6, "revoke": 5, "rebuild": 1}
 
 SYNCHRONOUS = ("off", "local", "on", "remote_apply")
 
 
 @dataclass(frozen=True)
 class Change:
-    """To one hot record, or to the first so many of the fillers (`target` is None)."""
+    """To the hot record `target`: insert, update, delete, touch (an update that changes no value), move (to another owner).
 
-    kind: str               # insert, update, delete, touch (an update that changes no value)
+    Without a target: fill (an update of the first so many fillers), log (rows of `logs`), grant, revoke, rebuild (a user's
+    permissions go and come back).
+    """
+
+    kind: str
     target: int | None
     rows: int
     large: bool             # a value of 10 kB and more, that is stored out of line
@@ -57,7 +65,8 @@ def plan_round(seed: int, number: int, kinds: tuple[str, ...], often: float) -> 
     faults = _faults(chance, kinds) if kinds and chance.random() < often else ()
     writers = tuple(tuple(_transaction(chance) for _ in range(chance.randint(4, 12))) for _ in range(4))
     settings = (("FeedBytes", chance.choice(["1MiB", "16MiB", "128MiB"])), ("OutboxBytes", chance.choice(["8KiB", "256KiB"])),
-                ("Shards", chance.choice([1, 2])), ("StreamTransactions", chance.choice([True, False])))
+                ("Shards", chance.choice([1, 2])), ("StreamTransactions", chance.choice([True, False])),
+                ("RetentionAge", chance.choice(["0s", "1s", "60s", "60s"])), ("API.SendTimeout", chance.choice(["1s", "60s"])))
     return Round(number, faults, writers, settings)
 
 
@@ -84,10 +93,12 @@ def _transaction(chance: random.Random) -> Transaction:
 def _step(chance: random.Random, kept: bool) -> Step:
     if chance.random() < 0.04:
         rows = chance.choices([chance.randint(2, 60), chance.randint(60, 600), chance.randint(600, 5000)], [70, 24, 6])[0]
-        return Step((Change("update", None, rows, False, chance.getrandbits(32)),), kept)
+        return Step((Change("fill", None, rows, False, chance.getrandbits(32)),), kept)
     return Step(tuple(_change(chance) for _ in range(chance.choices([1, 2, 4, 9], [55, 25, 15, 5])[0])), kept)
 
 
 def _change(chance: random.Random) -> Change:
-    kind = chance.choices(["update", "insert", "delete", "touch"], [70, 12, 10, 8])[0]
-    return Change(kind, chance.randrange(HOT), 1, chance.random() < 0.15, chance.getrandbits(32))
+    kind = chance.choices(list(KINDS), list(KINDS.values()))[0]
+    target = chance.randrange(HOT) if kind in TARGETED else None
+    rows = chance.choice([1, 1, 1, 2, 20]) if kind == "log" else 1
+    return Change(kind, target, rows, chance.random() < 0.15, chance.getrandbits(32))

@@ -1,11 +1,14 @@
-"""The records that the oracle writes: some of each class that are always in somebody's view, and many that fill transactions."""
+"""The records that the oracle writes: some of each class that are always in somebody's view, and many that fill transactions.
+
+And who reads them: users, and the projects that they are granted.
+"""
 
 import json
 import random
 from collections.abc import Callable
 from typing import Any
 
-from support.arvados import CLUSTER
+from support.arvados import CLUSTER, SYSTEM_USER
 from support.records import classes
 
 Make = Callable[[random.Random], Any]
@@ -75,15 +78,25 @@ FILLERS = 400
 FILLER_UUIDS = tuple(f"{CLUSTER}-4zz18-oraclefil{number:06d}" for number in range(FILLERS))
 BEACON = f"{CLUSTER}-4zz18-oraclebeacon000"
 
-#: All tables that the oracle writes.
+#: Users who are no administrators and follow records, and what may be granted to them beside hot records and each other.
+USERS = tuple(f"{CLUSTER}-tpzed-oracleuser{number:05d}" for number in range(4))
+PROJECTS = tuple(f"{CLUSTER}-j7d0g-oracleproj{number:05d}" for number in range(4))
+#: Whose the hot records are.
+OWNERS = (SYSTEM_USER, *PROJECTS, *PROJECTS, *USERS)
+CONTAINERS = tuple(uuid for uuid in HOT_UUIDS if uuid[6:11] == "dz642")
+
+#: All tables with records that the oracle writes.
 TABLES = tuple(classes()[infix].table for infix in COLUMNS)
 
-assert all(len(uuid) == 27 for uuid in (*HOT_UUIDS, *FILLER_UUIDS, BEACON))
+#: Types of the rows of `logs` that it writes; `delete` is decided by the owner that it names.
+EVENT_TYPES = ("update", "create", "delete", "oracle")
+
+assert all(len(uuid) == 27 for uuid in (*HOT_UUIDS, *FILLER_UUIDS, *USERS, *PROJECTS, BEACON))
 
 
 def new_row(uuid: str, chance: random.Random, large: bool) -> dict[str, Any]:
     ordinary, _ = COLUMNS[uuid[6:11]]
-    return {**{name: make(chance) for name, make in ordinary.items()}, **_large_of(uuid, chance, large)}
+    return {**owned(uuid, chance), **{name: make(chance) for name, make in ordinary.items()}, **_large_of(uuid, chance, large)}
 
 
 def new_values(uuid: str, chance: random.Random, large: bool) -> dict[str, Any]:
@@ -91,6 +104,14 @@ def new_values(uuid: str, chance: random.Random, large: bool) -> dict[str, Any]:
     ordinary = COLUMNS[uuid[6:11]][0]
     names = chance.sample(sorted(ordinary), min(len(ordinary), chance.randint(1, 2)))
     return {**{name: ordinary[name](chance) for name in names}, **_large_of(uuid, chance, large)}
+
+
+def owned(uuid: str, chance: random.Random) -> dict[str, Any]:
+    """Whose a hot record is; and of a request, for which container: that decides who may read that."""
+    if uuid not in HOT_UUIDS:
+        return {}
+    container = {"container_uuid": chance.choice([None, *CONTAINERS])} if uuid[6:11] == "xvhdp" else {}
+    return {"owner_uuid": chance.choice(OWNERS), **container}
 
 
 def _large_of(uuid: str, chance: random.Random, large: bool) -> dict[str, Any]:

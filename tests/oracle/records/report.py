@@ -7,9 +7,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from oracle.events import Inflicted
-from oracle.records.clients import Held
+from oracle.infliction import Inflicted
+from oracle.records.clients import EVENTS, Held
 from oracle.records.history import History
+from oracle.records.judge import Course
 from oracle.records.plan import FAULTS, Round
 from oracle.records.tape import Fact
 from oracle.records.writers import Writer
@@ -61,13 +62,23 @@ def keep_trace(directory: Path, plan: Round | None, inflicted: list[Inflicted], 
     path = directory / f"round-{number}.json"
     found: list[dict[str, Any]] = []
     for name, held, tape in courses[:20]:
-        story = history.story(held.uuid)
-        found.append({"client": name, "uuid": held.uuid, "select": held.select, "latest": held.latest, "told": held.course.told,
+        found.append({"client": name, "about": held.about, "select": held.select, "latest": held.latest, "told": held.course.told,
                       "tape": [fact.brief() for fact in tape],
-                      "story": [{"number": story.forgotten + place, "commit": entry.commit, "at": entry.at, "kind": entry.kind,
-                                 "changed": sorted(entry.fields), "left out": sorted(entry.left_out),
-                                 "row": Fact("", record=entry.row).brief()["record"]}
-                                for place, entry in enumerate(story.entries)]})
+                      "story": _events(history) if held.about == EVENTS else _story(history, held)})
     path.write_text(json.dumps({"problems": problems, "inflicted": inflicted, "plan": plan and asdict(plan), "courses": found},
                                indent=1, default=str), encoding="utf-8")
     return path
+
+
+def _story(history: History, held: Held) -> dict[str, Any]:
+    story = history.story(held.about)
+    return {"sight": held.course.sight.steps if isinstance(held.course, Course) and held.course.sight is not None else "all",
+            "entries": [{"number": story.forgotten + place, "commit": entry.commit, "at": entry.at, "kind": entry.kind,
+                         "changed": sorted(entry.fields), "left out": sorted(entry.left_out),
+                         "row": Fact("", record=entry.row).brief()["record"]} for place, entry in enumerate(story.entries)]}
+
+
+def _events(history: History) -> list[dict[str, Any]]:
+    return [{"number": history.events.forgotten + place, "commit": one.commit, **one.row, "readers": sorted(one.readers),
+             "sight": {user: sight.steps for (user, uuid), sight in history.rights.readable.items() if uuid == one.decider}}
+            for place, one in enumerate(history.events.entries)]

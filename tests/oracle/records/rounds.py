@@ -1,14 +1,13 @@
 """`./dev oracle records`: rounds of faults, and after each the question whether everybody's records are those of the database."""
 
-import threading
 import time
-from typing import Any
 
 from oracle.driver import Violation
-from oracle.events import Inflicted
+from oracle.infliction import Inflicted, inflict_all
 from oracle.records.clients import Held
 from oracle.records.faults import ACTS, end_stall
-from oracle.records.judge import Wrong
+from oracle.records.judge import Course, Wrong
+from oracle.records.judge_events import Gap
 from oracle.records.plan import Round
 from oracle.records.report import Report, keep_trace
 from oracle.records.tape import Fact
@@ -32,6 +31,7 @@ class Rounds:
         self._number = 0                    # of rounds that were played, by which tokens are aged
         self._begin = 0                     # the last commit before the round
         self._dropped = -1                  # the last round in which the slot was dropped
+        self._gap: Gap | None = None        # ... and the time without it
         self._commits: list[int] = []       # the last commit of each round
 
     def begin(self) -> None:
@@ -53,19 +53,21 @@ class Rounds:
         world.configure(plan.settings)
         world.clients.round = self._number
         world.clients.hurry = False
-        began = time.time()
         writers = [Writer(world.database, transactions) for transactions in plan.writers]
-        inflicted = self._inflict(plan, began, writers)
-        for one in inflicted:
-            if one.error is not None:
-                raise Violation(f"{one.fault.kind}: {one.error}")
-            if one.fault.kind == "slot-drop":
-                self._dropped = self._number
+        inflicted = inflict_all(world, ACTS, plan.faults, writers)
+        if any(one.fault.kind == "slot-drop" for one in inflicted):
+            self._dropped = self._number
+        if not inflicted:
+            for writer in writers:
+                writer.join(60)
         over = time.time()
         world.clients.hurry = True
         if inflicted:
             end_stall(world)
             self._await(world.beacon(), "a beacon after the faults", writers)
+            if self._dropped == self._number:
+                world.history.read()
+                self._gap = Gap(self._begin, world.history.last)
             self._report.gap([one.fault.kind for one in inflicted], time.time() - over)
         for writer in writers:
             writer.join(60)
@@ -76,30 +78,6 @@ class Rounds:
         self._judge(plan, inflicted, writers)
         if self._number % CHECKPOINT_ROUNDS == 0:
             world.connected().execute("checkpoint")
-
-    def _inflict(self, plan: Round, began: float, writers: list[Writer]) -> list[Inflicted]:
-        def run(fault: Any) -> None:
-            time.sleep(max(0.0, began + fault.at - time.time()))
-            one = Inflicted(fault, time.time())
-            happened.append(one)
-            try:
-                ACTS[fault.kind](self._world, fault)
-            except Exception as error:  # noqa: BLE001: raised again by play(), in the main thread
-                one.error = error
-            one.ended = time.time()
-
-        happened: list[Inflicted] = []
-        threads = [threading.Thread(target=run, args=[fault], daemon=True) for fault in plan.faults]
-        for thread in [*writers, *threads]:
-            thread.start()
-        for thread in threads:
-            thread.join(90)
-            if thread.is_alive():
-                raise Violation(f"a fault cannot be mended: {plan.faults}")
-        if not threads:
-            for writer in writers:
-                writer.join(60)
-        return happened
 
     def _await(self, beacon: str, what: str, writers: list[Writer]) -> None:
         """Until everybody has it, and all subscriptions are live. What an outage left prepared holds up new slots, so it ends first."""
@@ -136,7 +114,7 @@ class Rounds:
             wrong = self._walk(held, tape, going)
             self._report.count(held, tape)
             if wrong is not None:
-                problems.append(f"client {client.habit.name}, {held.uuid}{' of ' + ','.join(held.select) if held.select else ''}: {wrong}")
+                problems.append(f"client {client.habit.name}, {held.title}: {wrong}")
                 courses.append((client.habit.name, held, tape))
         self._begin = world.history.last
         self._commits.append(self._begin)
@@ -149,12 +127,19 @@ class Rounds:
             raise Violation("\n".join(problems[:20]) + f"\n(trace: {trace})")
 
     def _walk(self, held: Held, tape: list[Fact], going: bool) -> str | None:
-        story = self._world.history.story(held.uuid)
+        history, course = self._world.history, held.course
         try:
-            for fact in tape:
-                held.course.take(story, fact, self._begin, self._dropped)
-            if going:
-                held.course.finish(story)
+            if isinstance(course, Course):
+                story = history.story(held.about)
+                for fact in tape:
+                    course.take(story, fact, self._begin, self._dropped)
+                if going:
+                    course.finish(story, history.last)
+            else:
+                for fact in tape:
+                    course.take(history.events, history.rights, fact, self._dropped, self._gap)
+                if going:
+                    course.finish(history.events, history.rights)
         except Wrong as wrong:
             return str(wrong)
         return None

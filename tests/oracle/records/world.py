@@ -6,34 +6,60 @@ from pathlib import Path
 from fault_proxy import FaultProxy
 from oracle.records.clients import Clients
 from oracle.records.history import History
-from oracle.records.pools import BEACON, FILLER_UUIDS, HOT_UUIDS, new_row
+from oracle.records import grants
+from oracle.records.pools import BEACON, FILLER_UUIDS, HOT_UUIDS, PROJECTS, USERS, new_row
 from oracle.records.stand_in import StandIn
 from oracle.scene import Scene
 from support.records import insert_record
 from support.wait import free_port
 
 
-class World(Scene):
-    """Made once. Its clients are connected to the relay, or to one that knows the answers (`stand_in`)."""
+LIBFAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")     # Debian's package libfaketime
 
-    def __init__(self, directory: Path, seed: int, stand_in: bool = False) -> None:
+
+class World(Scene):
+    """Made once. Its clients are connected to the relay, or to one that knows the answers (`stand_in`).
+
+    `epoch` is that of the first transaction ids. With `clock` the relay's clock can be set.
+    """
+
+    def __init__(self, directory: Path, seed: int, stand_in: bool = False, epoch: int = 0, clock: bool = False) -> None:
         # Writers that block each other find it out soon, and one of them gives up.
-        super().__init__(directory, "slot", deadlock_timeout="'30ms'")
+        super().__init__(directory, "slot", epoch, deadlock_timeout="'30ms'")
         self.history = History(self.database)
+        self._clock: Path | None = None     # the file that has the relay's offset
         if stand_in:
             self.relay = StandIn(self.database)  # type: ignore[assignment]
+        elif clock:
+            assert LIBFAKETIME.exists(), "clock-step needs Debian's package libfaketime"
+            self._clock = directory / "clock"
+            self.set_clock(0)
+            self.relay.environment.update(LD_PRELOAD=str(LIBFAKETIME), FAKETIME_TIMESTAMP_FILE=str(self._clock),
+                                          FAKETIME_CACHE_DURATION="1", FAKETIME_DONT_FAKE_MONOTONIC="1")
         self._beacons = 0
         chance = random.Random(f"world/{seed}")
         connection = self.connected()
         connection.execute("set synchronous_commit = off")
         with connection.transaction():
-            for uuid in (BEACON, *HOT_UUIDS, *FILLER_UUIDS):
+            for uuid in (*USERS, *PROJECTS, BEACON, *HOT_UUIDS, *FILLER_UUIDS):
                 insert_record(connection, uuid, new_row(uuid, chance, chance.random() < 0.3))
+            grants.begin(connection, chance)
+        tokens = {user: self.database.token(user).v2 for user in USERS}
+        if isinstance(self.relay, StandIn):
+            self.relay.users = {token: user for user, token in tokens.items()}
         self.start_relay()
         self.relay.wait_listening()
         self.relay.wait_live()
         self.proxies["client"] = FaultProxy(free_port(), self.relay.port)
-        self.clients = Clients(self.relay.port, self.proxies["client"].port, str(seed))
+        self.clients = Clients(self.relay.port, self.proxies["client"].port, str(seed), tokens, self.history.rights)
+
+    def set_clock(self, seconds: int) -> None:
+        """The relay's clock is ahead by so many, within a second."""
+        if self._clock is None:
+            return
+        fresh = self._clock.with_suffix(".new")
+        fresh.write_text(f"{seconds:+d}", encoding="ascii")
+        fresh.rename(self._clock)
 
     def beacon(self) -> str:
         """A change that every client is told; returns what is new. It may always be committed: it waits for no standby."""

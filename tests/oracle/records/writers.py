@@ -8,8 +8,10 @@ import time
 import psycopg
 from psycopg import sql
 
-from oracle.records.pools import FILLER_UUIDS, HOT_UUIDS, new_row, new_values
+from oracle.records import grants
+from oracle.records.pools import EVENT_TYPES, FILLER_UUIDS, HOT_UUIDS, OWNERS, new_row, new_values, owned
 from oracle.records.plan import Change, Transaction
+from oracle.rows import insert
 from oracle.writers import finish, outage
 from support.arvados import ArvadosDatabase
 from support.records import class_of, insert_record
@@ -79,7 +81,8 @@ class Writer(threading.Thread):
 def carry_out(connection: psycopg.Connection, change: Change) -> None:
     chance = random.Random(change.seed)
     if change.target is None:
-        _update_fillers(connection, change.rows, chance)
+        {"fill": _update_fillers, "log": _log, "grant": grants.grant, "revoke": grants.revoke,
+         "rebuild": grants.rebuild}[change.kind](connection, change.rows, chance)
         return
     uuid = HOT_UUIDS[change.target]
     if change.kind == "delete":
@@ -89,7 +92,7 @@ def carry_out(connection: psycopg.Connection, change: Change) -> None:
     elif change.kind == "touch":
         connection.execute(sql.SQL("update {} set owner_uuid = owner_uuid where uuid = %s").format(_table(uuid)), [uuid])
     else:
-        values = new_values(uuid, chance, change.large)
+        values = owned(uuid, chance) if change.kind == "move" else new_values(uuid, chance, change.large)
         connection.execute(sql.SQL("update {} set {} where uuid = %s").format(
             _table(uuid), sql.SQL(", ").join(sql.SQL("{} = %s").format(sql.Identifier(name)) for name in values)),
             [*values.values(), uuid])
@@ -103,6 +106,11 @@ def _update_fillers(connection: psycopg.Connection, rows: int, chance: random.Ra
                            " update collections set replication_confirmed = %s from due where collections.id = due.id",
                            [list(some), chance.randrange(1_000_000)])
         rows -= len(some)
+
+
+def _log(connection: psycopg.Connection, rows: int, chance: random.Random) -> None:
+    """About a record, whether it is there or not; without NOTIFY, which would not go with two phases."""
+    insert(connection, chance.choice(EVENT_TYPES), chance.choice(HOT_UUIDS), rows, notify=False, owner_uuid=chance.choice(OWNERS))
 
 
 def _table(uuid: str) -> sql.Identifier:
