@@ -177,11 +177,9 @@ void judge::take_objects(const access_answer &given, const outstanding &of, cons
         case past_facts::answer::known:
             facts = before;
             break;
-        case past_facts::answer::unknown:
-            // A change without a row of `logs` is in the queue, and what was before it is nowhere. Nearly
-            // always it is a priority, or what keep-balance has found: so it is taken for what the answer
-            // shows.
+        case past_facts::answer::guessed:
             ++counts_.guesses;
+            facts = before;
             break;
         }
         objects_.set_read(uuid, facts);

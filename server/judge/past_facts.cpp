@@ -4,7 +4,9 @@
 #include "server/feed/value.hpp"
 
 #include <rapidjson/document.h>
+#include <set>
 #include <string>
+#include <utility>
 
 namespace walcast {
 
@@ -67,7 +69,20 @@ std::optional<object_facts> old_facts(std::string_view event_type, object_class 
 
 void past_facts::add(const transaction &next, event_reader &events, access_change_reader &changes,
                      std::vector<access_change> &found) {
-    // First the rows of `logs`: that an object was touched says less.
+    std::unordered_map<uuid_text, touch> touched; // the first one of each object in this segment
+    std::set<std::pair<object_class, std::int64_t>> gone;
+    for (const auto &change : next.changes()) {
+        const auto first = found.size();
+        changes.read(next, change, found);
+        for (auto at = first; at < found.size(); ++at) {
+            if (const auto *object = std::get_if<object_change>(&found[at]))
+                touched.try_emplace(object->uuid, touch{change.kind, object->facts});
+            else if (const auto *row = std::get_if<object_gone>(&found[at]))
+                gone.emplace(row->what, row->row_id);
+        }
+    }
+    // First the rows of `logs`: that an object was touched says less. Anybody can write one, so it is
+    // believed only beside the change that it tells of.
     event what;
     for (const auto &change : next.changes()) {
         if (events.read(next, change, what) != event_problem::none)
@@ -77,31 +92,37 @@ void past_facts::add(const transaction &next, event_reader &events, access_chang
             continue;
         const auto facts =
             old_facts(what.event_type, class_of(what.object_uuid), what.object_uuid, what.properties);
-        if (facts)
-            before_.emplace(uuid, facts);
+        if (!facts)
+            continue;
+        const auto beside = touched.find(uuid);
+        const auto how = beside == touched.end() ? std::nullopt : std::optional(beside->second.how);
+        const bool borne_out =
+            what.event_type == "delete"
+                ? how == change_kind::remove || gone.erase({class_of(what.object_uuid), facts->row_id}) > 0
+                : how && (*how == change_kind::insert) != facts->exists;
+        if (borne_out)
+            before_.emplace(uuid, past{*facts, true});
     }
-    const auto first = found.size();
-    for (const auto &change : next.changes())
-        changes.read(next, change, found);
-    for (auto at = first; at < found.size(); ++at)
-        if (const auto *object = std::get_if<object_change>(&found[at]))
-            before_.try_emplace(object->uuid, std::nullopt);
+    for (const auto &[uuid, one] : touched) {
+        if (one.how == change_kind::insert)
+            before_.try_emplace(uuid, past{object_facts(), true});
+        else
+            before_.try_emplace(uuid, past{one.after, false});
+    }
 }
 
 past_facts::answer past_facts::find(const uuid_text &uuid, object_facts &into) const {
     const auto found = before_.find(uuid);
     if (found == before_.end())
         return answer::untouched;
-    if (!found->second)
-        return answer::unknown;
-    into = *found->second;
-    return answer::known;
+    into = found->second.facts;
+    return found->second.sure ? answer::known : answer::guessed;
 }
 
 std::vector<uuid_text> past_facts::linked_to(const uuid_text &what) const {
     std::vector<uuid_text> found;
-    for (const auto &[uuid, facts] : before_)
-        if (facts && facts->exists && facts->linked == what)
+    for (const auto &[uuid, one] : before_)
+        if (one.facts.exists && one.facts.linked == what)
             found.push_back(uuid);
     return found;
 }

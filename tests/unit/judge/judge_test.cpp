@@ -354,6 +354,16 @@ class simulation {
         }
     }
 
+    /// A row of `logs` that nothing stands behind.
+    void lie(transaction_builder &into) {
+        static const char *const types[] = {"dispatch", "create", "update", "delete"};
+        const auto which = any_object();
+        log(into, types[pick(4)], which, owner(),
+            fmt::format(
+                R"({{"old_attributes":{{"id":{},"uuid":"{}","owner_uuid":"{}","container_uuid":"{}"}}}})",
+                1 + pick(static_cast<unsigned>(last_row_)), which, owner(), container()));
+    }
+
     void commit() {
         auto next = history_.back();
         const auto version = history_.size();
@@ -370,7 +380,7 @@ class simulation {
             cut();
         }
         for (auto left = pick(3); left > 0; --left) { // rows that somebody posted
-            log(builder, "dispatch", any_object(), "", "{}");
+            lie(builder);
             cut();
         }
         segments.push_back(builder.finish(lsn{at.value + 5}));
