@@ -10,7 +10,7 @@ OBJECTS = [f"{CLUSTER}-4zz18-oracle000000000", f"{CLUSTER}-dz642-oracle000000000
 
 
 def insert(connection: psycopg.Connection, event_type: str, object_uuid: str, count: int = 1, notify: bool = True,
-           padding: int = 0, owner_uuid: str = SYSTEM_USER) -> list[int]:
+           padding: int = 0, owner_uuid: str = SYSTEM_USER, properties: str | None = None) -> list[int]:
     """`count` rows in one statement, with NOTIFY for each as Rails does; returns their ids."""
     rows = connection.execute(
         "with log as (insert into logs (uuid, owner_uuid, object_uuid, object_owner_uuid, event_type, event_at, properties,"
@@ -19,5 +19,5 @@ def insert(connection: psycopg.Connection, event_type: str, object_uuid: str, co
         " from generate_series(1, %s) returning id) select id"
         + (", pg_notify('logs', id::text)" if notify else "") + " from log",
         [SYSTEM_USER, object_uuid, owner_uuid, event_type,
-         '{"text":"' + "x" * padding + '"}' if padding else '{"new_attributes":{"name":"n"}}', count]).fetchall()
+         properties or ('{"text":"' + "x" * padding + '"}' if padding else '{"new_attributes":{"name":"n"}}'), count]).fetchall()
     return [row[0] for row in rows]

@@ -38,7 +38,7 @@ class EventCourse:
         if gap is not None and gap != self.gap:
             self.gap, self.found = gap, set()
         if fact.op == "subscribe":
-            self.asked, self.count = fact, fact.after.count if fact.after is not None else None
+            self.asked, self.count, self.found = fact, fact.after.count if fact.after is not None else None, set()
         elif fact.op == "reset":
             self._reset(fact, dropped)
         elif fact.op in ("live", "ping"):

@@ -73,7 +73,7 @@ def keep_trace(directory: Path, plan: Round | None, inflicted: list[Inflicted], 
 def _story(history: History, held: Held) -> dict[str, Any]:
     story = history.story(held.about)
     return {"sight": held.course.sight.steps if isinstance(held.course, Course) and held.course.sight is not None else "all",
-            "entries": [{"number": story.forgotten + place, "commit": entry.commit, "at": entry.at, "kind": entry.kind,
+            "grants": history.rights.grants, "entries": [{"number": story.forgotten + place, "commit": entry.commit, "at": entry.at, "kind": entry.kind,
                          "changed": sorted(entry.fields), "left out": sorted(entry.left_out),
                          "row": Fact("", record=entry.row).brief()["record"]} for place, entry in enumerate(story.entries)]}
 

@@ -44,7 +44,7 @@ class Rights:
     def __init__(self) -> None:
         self.shown = {(user, uuid): Sight() for user in USERS for uuid in (*HOT_UUIDS, BEACON)}
         self.readable = {(user, uuid): Sight() for user in USERS for uuid in (*HOT_UUIDS, *PROJECTS, *USERS, BEACON)}
-        self._grants: dict[str, dict[str, tuple[int, bool]]] = {}
+        self.grants: dict[str, dict[str, tuple[int, bool]]] = {}     # level and whether it covers what the target owns
         self._rows: dict[str, Record] = {}
         self._owners: dict[str, str] = {}       # of rows that are gone, too
         self._gone: set[tuple[str, str]] = set()
@@ -52,11 +52,11 @@ class Rights:
         self._all_touched = False
 
     def grant(self, user: str, target: str, level: int, traverse: bool) -> None:
-        self._grants.setdefault(user, {})[target] = (level, traverse)
+        self.grants.setdefault(user, {})[target] = (level, traverse)
         self._all_touched = True
 
     def revoke(self, user: str, target: str) -> None:
-        self._grants.get(user, {}).pop(target, None)
+        self.grants.get(user, {}).pop(target, None)
         self._all_touched = True
 
     def row(self, uuid: str, row: Record | None) -> None:
@@ -111,9 +111,9 @@ class Rights:
 
     def _reaches(self, user: str, target: str, owned: bool) -> bool:
         """Itself, or by a user that it manages."""
-        for me, (level, traverse) in self._grants.get(user, {}).items():
+        for me, (level, traverse) in self.grants.get(user, {}).items():
             if me[6:11] == "tpzed" and traverse and level >= 1:
-                has = self._grants.get(me, {}).get(target)
+                has = self.grants.get(me, {}).get(target)
                 if has is not None and has[0] >= 1 and (has[1] or not owned):
                     return True
         return False

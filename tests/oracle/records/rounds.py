@@ -145,9 +145,17 @@ class Rounds:
         return None
 
     def _compare(self) -> list[str]:
-        """The history against the tables: nobody writes now."""
+        """The history against the tables, and the rights against the predicate of `grants`: nobody writes now."""
         connection = self._world.connected()
         stories = self._world.history.stories
         some = sorted(stories)[self._number % 7::max(1, len(stories) // COMPARED)]
-        return [f"the history of {uuid} is not what the table has" for uuid in some
-                if read_record(connection, uuid) != stories[uuid].row(len(stories[uuid]))]
+        wrong = [f"the history of {uuid} is not what the table has" for uuid in some
+                 if read_record(connection, uuid) != stories[uuid].row(len(stories[uuid]))]
+        rights = self._world.history.rights
+        pairs = list(rights.shown)[self._number % 4::4]
+        may = [row[0] for row in connection.execute(
+            "select coalesce(oracle.readable(who, what, true, now()::timestamp), false)"
+            " from unnest(%s::text[], %s::text[]) with ordinality as pair (who, what, place) order by place",
+            [[who for who, _ in pairs], [what for _, what in pairs]]).fetchall()]
+        return wrong + [f"by the predicate {user} may {'' if readable else 'not '}read {uuid}, and not by the history"
+                        for (user, uuid), readable in zip(pairs, may, strict=True) if rights.may_read(user, uuid) is not readable]

@@ -14,6 +14,7 @@ from support.records import insert_record
 from support.wait import free_port
 
 
+PREDICATE = Path(__file__).parents[1] / "grants/predicate.sql"
 LIBFAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")     # Debian's package libfaketime
 
 
@@ -26,6 +27,7 @@ class World(Scene):
     def __init__(self, directory: Path, seed: int, stand_in: bool = False, epoch: int = 0, clock: bool = False) -> None:
         # Writers that block each other find it out soon, and one of them gives up.
         super().__init__(directory, "slot", epoch, deadlock_timeout="'30ms'")
+        self.postgres.load("arvados", PREDICATE)
         self.history = History(self.database)
         self._clock: Path | None = None     # the file that has the relay's offset
         if stand_in:

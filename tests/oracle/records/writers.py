@@ -4,6 +4,7 @@ import itertools
 import random
 import threading
 import time
+from typing import Any
 
 import psycopg
 from psycopg import sql
@@ -85,17 +86,35 @@ def carry_out(connection: psycopg.Connection, change: Change) -> None:
          "rebuild": grants.rebuild}[change.kind](connection, change.rows, chance)
         return
     uuid = HOT_UUIDS[change.target]
-    if change.kind == "delete":
-        connection.execute(sql.SQL("delete from {} where uuid = %s").format(_table(uuid)), [uuid])
-    elif change.kind == "insert":
-        insert_record(connection, uuid, new_row(uuid, chance, change.large), or_leave=True)
+    if change.kind in ("delete", "insert", "move"):
+        _with_event(connection, change, uuid, chance)
     elif change.kind == "touch":
         connection.execute(sql.SQL("update {} set owner_uuid = owner_uuid where uuid = %s").format(_table(uuid)), [uuid])
     else:
-        values = owned(uuid, chance) if change.kind == "move" else new_values(uuid, chance, change.large)
-        connection.execute(sql.SQL("update {} set {} where uuid = %s").format(
-            _table(uuid), sql.SQL(", ").join(sql.SQL("{} = %s").format(sql.Identifier(name)) for name in values)),
-            [*values.values(), uuid])
+        _update(connection, uuid, new_values(uuid, chance, change.large))
+
+
+def _update(connection: psycopg.Connection, uuid: str, values: dict[str, Any]) -> None:
+    connection.execute(sql.SQL("update {} set {} where uuid = %s").format(
+        _table(uuid), sql.SQL(", ").join(sql.SQL("{} = %s").format(sql.Identifier(name)) for name in values)),
+        [*values.values(), uuid])
+
+
+def _with_event(connection: psycopg.Connection, change: Change, uuid: str, chance: random.Random) -> None:
+    """What changes who may read a record is written to `logs`, with the record as it was."""
+    before = connection.execute(sql.SQL("select to_jsonb(one)::text, owner_uuid from {} as one where uuid = %s for update").format(
+        _table(uuid)), [uuid]).fetchone()
+    if change.kind == "insert":
+        insert_record(connection, uuid, new_row(uuid, chance, change.large), or_leave=True)
+        if before is None:
+            insert(connection, "create", uuid, notify=False)
+    elif before is not None:
+        if change.kind == "delete":
+            connection.execute(sql.SQL("delete from {} where uuid = %s").format(_table(uuid)), [uuid])
+        else:
+            _update(connection, uuid, owned(uuid, chance))
+        insert(connection, "delete" if change.kind == "delete" else "update", uuid, notify=False, owner_uuid=before[1],
+               properties=f'{{"old_attributes":{before[0]}}}')
 
 
 def _update_fillers(connection: psycopg.Connection, rows: int, chance: random.Random) -> None:
