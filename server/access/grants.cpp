@@ -31,6 +31,7 @@ void grants::remove(reader_id one) {
     const auto found = readers_.find(one);
     if (found == readers_.end())
         return;
+    unwatch(one);
     for (const auto &[of, level] : found->second.me)
         release(*of);
     release(*found->second.self);
@@ -67,6 +68,7 @@ void grants::release(origin &one) {
     if (--one.uses > 0)
         return;
     others_ -= one.others;
+    past_.erase(&one);
     origins_.erase(uuid_text(one.user));
 }
 
@@ -118,6 +120,7 @@ void grants::install(const grant_rows &read, std::uint64_t query, std::span<cons
     one.asked = 0;
     one.loaded = true;
     one.user_id = read.user_id;
+    one.exists = read.user_id != 0 || (one.user_known && one.exists);
     one.rows.clear();
     one.rows.reserve(read.targets.size());
     one.users.clear();
@@ -138,11 +141,13 @@ void grants::install(const grant_rows &read, std::uint64_t query, std::span<cons
     count_holes();
 }
 
-void grants::put(origin &in, const uuid_text &target, grant to) {
+grant grants::put(origin &in, const uuid_text &target, grant to) {
     const auto key = keys_.make(target.view());
     if (!key)
-        return; // no object has such a uuid
-    note_target(in, target, in.rows.set(key, to), to);
+        return {}; // no object has such a uuid
+    const auto before = in.rows.set(key, to);
+    note_target(in, target, before, to);
+    return before;
 }
 
 void grants::note_target(origin &of, const uuid_text &target, grant before, grant after) {
@@ -169,7 +174,9 @@ void grants::apply(const grant_change &next) {
         one.since.push_back(next);
     if (!one.loaded)
         return;
-    put(one, next.target, next.after);
+    const auto before = put(one, next.target, next.after);
+    if (!one.watchers.empty())
+        note_touched(one, next.target, before);
     by_owner_.clear();
     if (class_of(next.target.view()) == object_class::user)
         if (unsettled_.empty() || !(unsettled_.back() == one.user))
@@ -187,6 +194,7 @@ void grants::settle() {
 
 void grants::apply_all_gone() {
     // Rare enough to read what is there again; until then nobody is judged.
+    note_emptied();
     reload(false);
 }
 
@@ -195,16 +203,25 @@ void grants::set_user(const uuid_text &user, bool active, bool admin) {
     if (found == origins_.end())
         return;
     auto &one = found->second;
-    one.user_known = true;
+    one.user_known = one.exists = true;
     if (one.active == active && one.admin == admin)
         return;
     one.active = active;
     one.admin = admin;
     for (const auto &[id, each] : readers_)
-        if (each.self == &one)
+        if (each.self == &one) {
             changed_.push_back(id);
+            if (each.watched)
+                stirred_.insert(id);
+        }
     by_owner_.clear();
     count_holes();
+}
+
+void grants::user_gone(std::int64_t user_id) {
+    for (auto &[user, one] : origins_)
+        if (one.user_id == user_id)
+            one.exists = false;
 }
 
 void grants::resolve_all(const origin &changed) {
@@ -216,14 +233,20 @@ void grants::resolve_all(const origin &changed) {
 
 void grants::resolve(reader &one) {
     // The new ones are taken before the old ones are let go: most are the same.
-    std::vector<std::pair<origin *, std::uint8_t>> me;
+    origins me;
     for (const auto &[user, level] : std::vector<managed>(one.self->users))
         me.emplace_back(&acquire(user), level);
     std::sort(me.begin(), me.end());
-    if (me != one.me)
+    if (me != one.me) {
         changed_.push_back(one.id);
-    for (const auto &[of, level] : std::exchange(one.me, std::move(me)))
+        if (one.watched)
+            note_parted(one, me);
+    }
+    for (const auto &[of, level] : std::exchange(one.me, std::move(me))) {
+        if (one.watched)
+            cease_to_watch(one, *of);
         release(*of);
+    }
     one.ready = one.ready || is_whole(one);
 }
 

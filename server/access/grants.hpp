@@ -3,12 +3,15 @@
 #include "server/access/access_change.hpp"
 #include "server/access/audience.hpp"
 #include "server/access/grant_set.hpp"
+#include "server/access/grants_report.hpp"
 #include "server/access/readers.hpp"
 #include "server/access/uuid_key.hpp"
 
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <unordered_map>
@@ -79,9 +82,26 @@ class grants {
     /// The table is empty.
     void apply_all_gone();
     void set_user(const uuid_text &user, bool active, bool admin);
+    /// Its row is no more; its grants may be, for a while.
+    void user_gone(std::int64_t user_id);
 
     [[nodiscard]] audience_ptr audience_of(std::span<const reader_term> terms);
     [[nodiscard]] bool may_read(reader_id one, std::span<const reader_term> terms) const;
+
+    // grants_watched.cpp: readers of whom somebody wants to know what each transaction does to what they
+    // read. Of these it is remembered how things were before the transaction, only where it touches them.
+    void watch(reader_id one);
+    void unwatch(reader_id one);
+    /// All of it but the count.
+    [[nodiscard]] reading state_of(reader_id one) const;
+    /// Counts all targets, unless the reader's own rows are all that counts.
+    [[nodiscard]] reading reading_of(reader_id one) const;
+    /// Watched readers whose reading may be another than before the transaction.
+    [[nodiscard]] const std::set<reader_id> &stirred() const { return stirred_; }
+    /// What the transaction has done to it. The reader is whole.
+    [[nodiscard]] reading_change change_of(reader_id one) const;
+    /// That is what counts from now on.
+    void forget_past();
 
     struct usage {
         std::size_t readers;
@@ -92,6 +112,9 @@ class grants {
     [[nodiscard]] usage used() const;
 
   private:
+    struct origin;
+    using origins =
+        std::vector<std::pair<origin *, std::uint8_t>>; ///< each with the level of the grant on it
     struct managed {
         uuid_text user;
         std::uint8_t level;
@@ -106,17 +129,26 @@ class grants {
         bool active = false;
         bool admin = false;
         bool user_known = false; ///< from the stream, since it was asked for
+        bool exists = false;     ///< there is such a user
         bool loaded = false;
         std::uint64_t asked = 0;         ///< the query that loads it; 0: none
         std::vector<grant_change> since; ///< applied while it is being loaded
+        std::vector<reader_id> watchers; ///< watched readers that read, or read before, by it
+    };
+    /// How an origin was when the transaction began.
+    struct past {
+        std::unordered_map<uuid_key, grant, uuid_key_hash> touched; ///< targets as they were
+        std::optional<grant_set> rows;                              ///< all of them, instead
     };
     struct reader {
         reader_id id = reader_id::none;
         uuid_text user;
-        /// Its own origin, which it always holds, and those of `me`, each with the level of the grant on it.
+        /// Its own origin, which it always holds, and those of `me`.
         origin *self = nullptr;
-        std::vector<std::pair<origin *, std::uint8_t>> me;
+        origins me;
+        std::optional<origins> former; ///< `me` when the transaction began, if watched, and if it was another
         bool ready = false;
+        bool watched = false;
     };
 
     origin &acquire(const uuid_text &user);
@@ -128,11 +160,18 @@ class grants {
     [[nodiscard]] static bool is_whole(const reader &one);
     void count_holes();
     void note_target(origin &of, const uuid_text &target, grant before, grant after);
-    /// Sets without looking at readers.
-    void put(origin &in, const uuid_text &target, grant to);
+    /// Sets without looking at readers. Returns what was granted before.
+    grant put(origin &in, const uuid_text &target, grant to);
     [[nodiscard]] bool reaches(const reader &one, const uuid_key &target, std::uint8_t level,
                                bool owned) const;
     [[nodiscard]] bool meets(const reader &one, const reader_term &term, const uuid_key &key) const;
+
+    // grants_watched.cpp
+    void note_touched(const origin &of, const uuid_text &target, grant before);
+    void note_emptied();
+    void note_parted(reader &one, const origins &next);
+    void cease_to_watch(const reader &one, origin &of);
+    [[nodiscard]] grant before_of(const origin &of, const uuid_key &target) const;
 
     uuid_keys keys_;
     std::unordered_map<uuid_text, origin> origins_; ///< addresses of elements are stable
@@ -146,6 +185,9 @@ class grants {
     std::vector<reader_id> changed_;
     /// Who reads what an owner owns; emptied by every change that might matter.
     std::unordered_map<uuid_text, audience_ptr> by_owner_;
+    std::unordered_map<const origin *, past> past_; ///< of origins with watchers, in this transaction
+    std::vector<reader_id> parted_;                 ///< readers with `former`
+    std::set<reader_id> stirred_;
 };
 
 } // namespace walcast

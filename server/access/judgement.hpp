@@ -1,6 +1,7 @@
 #pragma once
 
 #include "server/access/audience.hpp"
+#include "server/access/grants_report.hpp"
 #include "server/access/uuid_text.hpp"
 
 #include <cstdint>
@@ -30,13 +31,15 @@ struct object_verdict {
 struct judgement {
     std::vector<audience_ptr> events;    ///< who may read the next events
     std::vector<object_verdict> objects; ///< of watched objects: what has changed, and answers to who asked
+    std::vector<grants_report> grants;   ///< likewise, of watched users
     std::uint64_t transactions = 0;      ///< so many transactions have been judged in all
 
-    [[nodiscard]] bool empty() const { return events.empty() && objects.empty(); }
+    [[nodiscard]] bool empty() const { return events.empty() && objects.empty() && grants.empty(); }
     /// Adds what was judged next.
     void append(judgement next) {
         append_to(events, std::move(next.events));
         append_to(objects, std::move(next.objects));
+        append_to(grants, std::move(next.grants));
         transactions = next.transactions;
     }
 

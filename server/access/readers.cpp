@@ -85,7 +85,20 @@ class look {
         }
     }
 
+    /// Trash plays no part, nor whether the user is active.
+    void managers(std::string_view user) {
+        const auto *facts = find(user);
+        if (facts == nullptr || !facts->exists)
+            return;
+        const auto owner = facts->owner;
+        add(kind::user, user);
+        add(kind::reaches, user, 3);
+        add(kind::owns, owner.view(), 3);
+    }
+
     void content(std::string_view key) {
+        if (const auto user = managed_user(uuid_text(key)); !user.empty())
+            return managers(user.view());
         if (content_hash(uuid_text(key)).empty())
             return;
         consult(key);

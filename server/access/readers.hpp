@@ -75,8 +75,8 @@ class reader_rules {
     explicit reader_rules(bool roles_visible_to_all)
         : roles_visible_to_all_(roles_visible_to_all) {}
 
-    /// Of a uuid, or of a content_key: who may read any collection with that content. `at_us`, microseconds
-    /// since 1970 UTC, decides what is trashed by then.
+    /// Of a uuid; of a content_key: who may read any collection with that content; of a managers_key: the
+    /// user, and who can manage it. `at_us`, microseconds since 1970 UTC, decides what is trashed by then.
     [[nodiscard]] reader_rule readers_of(std::string_view uuid, object_cache &objects,
                                          const hidden_groups &hidden, std::int64_t at_us,
                                          rule_trace *trace = nullptr) const;

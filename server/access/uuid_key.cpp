@@ -31,6 +31,10 @@ bool parse(std::string_view uuid, wide &suffix) {
     return true;
 }
 
+wide number_of_bits(const uuid_key &of) {
+    return of.words[0] | (static_cast<wide>(of.words[1]) << 32) | (static_cast<wide>(of.words[2]) << 64);
+}
+
 uuid_key join(std::uint32_t number, wide suffix) {
     const wide all = (static_cast<wide>(number) << suffix_bits) | suffix;
     return {{static_cast<std::uint32_t>(all), static_cast<std::uint32_t>(all >> 32),
@@ -82,7 +86,7 @@ uuid_key uuid_keys::make(std::string_view uuid) {
 }
 
 std::string uuid_keys::text(const uuid_key &of) const {
-    wide all = of.words[0] | (static_cast<wide>(of.words[1]) << 32) | (static_cast<wide>(of.words[2]) << 64);
+    wide all = number_of_bits(of);
     const auto number = static_cast<std::size_t>(all >> suffix_bits);
     if (number == 0 || number > prefixes_.size())
         return {};
@@ -93,6 +97,14 @@ std::string uuid_keys::text(const uuid_key &of) const {
         made[--place] = static_cast<char>(digit < 10 ? '0' + digit : 'a' + (digit - 10));
     }
     return made;
+}
+
+bool uuid_keys::comes_before(const uuid_key &one, const uuid_key &other) const {
+    const auto left = number_of_bits(one), right = number_of_bits(other);
+    const auto prefix = static_cast<std::size_t>(left >> suffix_bits);
+    const auto others = static_cast<std::size_t>(right >> suffix_bits);
+    // Digits come before letters, in base 36 as in ASCII.
+    return prefix == others ? left < right : prefixes_[prefix - 1] < prefixes_[others - 1];
 }
 
 } // namespace walcast

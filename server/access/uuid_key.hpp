@@ -19,6 +19,10 @@ struct uuid_key {
     [[nodiscard]] std::uint64_t hash() const;
 };
 
+struct uuid_key_hash {
+    std::size_t operator()(const uuid_key &of) const { return of.hash(); }
+};
+
 /// Makes keys of uuids. The dictionary knows which cluster and class are the first eleven characters; there
 /// are some tens of these in a database, so it only grows.
 class uuid_keys {
@@ -31,6 +35,8 @@ class uuid_keys {
     /// Null if the text is not a uuid, or the dictionary is full.
     [[nodiscard]] uuid_key make(std::string_view uuid);
     [[nodiscard]] std::string text(const uuid_key &of) const;
+    /// As their texts do. Both are keys that were made here.
+    [[nodiscard]] bool comes_before(const uuid_key &one, const uuid_key &other) const;
 
   private:
     /// 0 if there is none.

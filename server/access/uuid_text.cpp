@@ -33,6 +33,10 @@ constexpr char content_mark = '\1';
 constexpr std::size_t md5_digits = 32;
 constexpr std::size_t most_size_digits = uuid_text::full - 1 - md5_digits / 2;
 
+// A key for who manages a user: the uuid, with a mark where its first hyphen was.
+constexpr char managers_mark = '\2';
+constexpr std::size_t mark_place = 5;
+
 int digit_of(char one) {
     if (one >= '0' && one <= '9')
         return one - '0';
@@ -73,6 +77,22 @@ std::string content_hash(const uuid_text &key) {
         made += digits[static_cast<unsigned char>(one) & 15];
     }
     return made + "+" + std::string(text.substr(1 + md5_digits / 2));
+}
+
+uuid_text managers_key(std::string_view user) {
+    if (class_of(user) != object_class::user)
+        return {};
+    std::string key(user);
+    key[mark_place] = managers_mark;
+    return uuid_text(key);
+}
+
+uuid_text managed_user(const uuid_text &key) {
+    std::string user(key.view());
+    if (user.size() != uuid_text::full || user[mark_place] != managers_mark)
+        return {};
+    user[mark_place] = '-';
+    return class_of(user) == object_class::user ? uuid_text(user) : uuid_text();
 }
 
 object_class class_of(std::string_view uuid) {

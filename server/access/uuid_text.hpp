@@ -35,6 +35,10 @@ class uuid_text {
 [[nodiscard]] uuid_text content_key(std::string_view portable_data_hash);
 [[nodiscard]] std::string content_hash(const uuid_text &key);
 
+/// The question who manages a user, as a key that is no uuid: empty if it is not the uuid of one. And back.
+[[nodiscard]] uuid_text managers_key(std::string_view user);
+[[nodiscard]] uuid_text managed_user(const uuid_text &key);
+
 /// What a uuid is the uuid of: its eighth to twelfth character (facts: identifiers).
 enum class object_class : std::uint8_t {
     none, ///< not a uuid, or of an unknown class: nobody reads it but administrators

@@ -27,8 +27,9 @@ judge::judge(reader_rules rules, outside to)
 void judge::follow(const batch &next, std::int64_t now_us) {
     polls_ = !next.exact;
     watched_.forbid(polls_);
+    watched_grants_.forbid(polls_);
     if (std::exchange(epoch_, next.epoch) != next.epoch) {
-        queue_.push_back({nullptr, ++batches_});
+        queue_.push_back({nullptr, ++batches_, epoch_});
         // An answer may have a position of the log that was before, which this one might never reach; and
         // what comes before this place in the queue may wait for it.
         for (auto &[number, of] : std::exchange(asked_, {}))
@@ -38,7 +39,7 @@ void judge::follow(const batch &next, std::int64_t now_us) {
     if (!next.empty())
         ++batches_;
     for (const auto &segment : next.transactions) {
-        queue_.push_back({segment, batches_});
+        queue_.push_back({segment, batches_, 0});
         queued_bytes_ += segment->footprint();
     }
     if (polls_)
@@ -75,7 +76,7 @@ void judge::judge_queue() {
             const auto next = std::move(queue_.front());
             queue_.pop_front();
             if (!next.segment) {
-                begin_anew();
+                begin_anew(next.epoch);
                 continue;
             }
             queued_bytes_ -= next.segment->footprint();
@@ -88,7 +89,9 @@ void judge::judge_queue() {
             break;
         unfinished_ = false;
         ++transactions_;
-        made_.append({.events = {}, .objects = std::exchange(settled_, {})});
+        made_.append({.events = {},
+                      .objects = std::exchange(settled_, {}),
+                      .grants = std::exchange(settled_grants_, {})});
     }
     answer_watched(now_us_);
 }
@@ -163,11 +166,12 @@ void judge::begin(const item &next) {
     }
 }
 
-void judge::begin_anew() {
+void judge::begin_anew(std::uint64_t epoch) {
     objects_.clear();
     hidden_known_ = hidden_asked_ = false;
     grants_.reload(false);
     watched_.begin_anew();
+    watched_grants_.begin_anew(epoch);
     asked_.clear(); // their answers may be of a log that was before
     again_.clear();
     answers_.clear();
@@ -198,6 +202,8 @@ void judge::apply(const access_change &change) {
         ++weight_;
     } else if (const auto *gone = std::get_if<object_gone>(&change)) {
         objects_.erase(gone->what, gone->row_id);
+        if (gone->what == object_class::user)
+            grants_.user_gone(gone->row_id);
         ++weight_;
     } else if (const auto *unknown = std::get_if<object_unknown>(&change)) {
         if (unknown->uuid.empty())
@@ -214,44 +220,6 @@ void judge::apply(const access_change &change) {
             hidden_.frozen.clear();
         weight_ = heavy_transaction + 1;
     }
-}
-
-bool judge::settle_watched() {
-    for (const auto who : grants_.take_changed())
-        watched_.note_reader(who);
-    if (!watched_.unsettled())
-        return true;
-    if (!hidden_known_ && !polls_)
-        return false; // asked for by run()
-    std::vector<uuid_text> missing;
-    const bool known = watched_.settle(transactions_, committed_at_, settled_, missing);
-    if (!missing.empty())
-        ask_for_objects(std::move(missing));
-    return known;
-}
-
-void judge::answer_watched(std::int64_t now_us) {
-    if (!watched_.waiting() || in_transaction_ || unfinished_ || (!hidden_known_ && !polls_))
-        return;
-    std::vector<uuid_text> missing, wanted;
-    watched_.answer(transactions_, now_us, made_.objects, missing, wanted);
-    if (!missing.empty())
-        ask_for_objects(std::move(missing));
-    if (!wanted.empty())
-        ask_for_objects(std::move(wanted), true);
-}
-
-void judge::watch(reader_id who, const uuid_text &object, std::int64_t now_us) {
-    watched_.watch(who, object, transactions_, unfinished_, made_.objects);
-    answer_watched(now_us);
-    hand_over();
-}
-
-void judge::unwatch(reader_id who, const uuid_text &object) {
-    watched_.unwatch(who, object);
-    if (!watched_.watches(who, object))
-        std::erase_if(settled_,
-                      [&](const object_verdict &each) { return each.who == who && each.object == object; });
 }
 
 bool judge::finish() {
@@ -282,7 +250,7 @@ bool judge::finish() {
     }
     counts_.judged += made.size();
     open_.clear();
-    made_.append({.events = std::move(made), .objects = {}});
+    made_.append({.events = std::move(made), .objects = {}, .grants = {}});
     return true;
 }
 
@@ -319,6 +287,7 @@ reader_id judge::add_reader(const uuid_text &user) {
 
 void judge::remove_reader(reader_id one) {
     watched_.remove(one);
+    watched_grants_.remove(one);
     std::erase_if(settled_, [&](const object_verdict &each) { return each.who == one; });
     grants_.remove(one);
     std::erase(joining_, one);

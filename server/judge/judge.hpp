@@ -10,6 +10,7 @@
 #include "server/feed/batch.hpp"
 #include "server/feed/visibility.hpp"
 #include "server/judge/past_facts.hpp"
+#include "server/judge/watched_grants.hpp"
 #include "server/judge/watched_objects.hpp"
 #include "server/protocol/event.hpp"
 
@@ -89,6 +90,12 @@ class judge {
     void watch(reader_id who, const uuid_text &object, std::int64_t now_us);
     void unwatch(reader_id who, const uuid_text &object);
 
+    /// Has what a reader reads by the permission graph told, in judgements: the answer to the ticket, and
+    /// what each transaction changes; until as many calls of unwatch_grants(). With a listener nothing is
+    /// told.
+    [[nodiscard]] std::uint64_t watch_grants(reader_id who, const uuid_text &user);
+    void unwatch_grants(reader_id who) { watched_grants_.unwatch(who); }
+
     /// How many transactions have been judged, since the start; one that was cut off by a new epoch is none.
     [[nodiscard]] std::uint64_t transactions() const { return transactions_; }
     /// Transactions that wait, in bytes.
@@ -109,6 +116,7 @@ class judge {
     struct item {
         transaction_ptr segment;
         std::uint64_t batch = 0;
+        std::uint64_t epoch = 0; ///< that begins at such a place
     };
     /// Changes that are kept for one question; with more, it is asked again.
     static constexpr std::size_t most_since = 200'000;
@@ -129,11 +137,12 @@ class judge {
     [[nodiscard]] bool loading() const;
     /// False if something is missing, which was asked for.
     [[nodiscard]] bool finish();
-    /// Of watched objects; false if something is missing, which was asked for.
+    /// Of watched objects and users; false if something is missing, which was asked for.
     [[nodiscard]] bool settle_watched();
     void answer_watched(std::int64_t now_us);
+    void answer_grants();
     void hand_over();
-    void begin_anew();
+    void begin_anew(std::uint64_t epoch);
     void apply(const access_change &change);
 
     void ask_for_origins();
@@ -182,6 +191,8 @@ class judge {
     judgement made_;                 ///< what has not been handed over
     watched_objects watched_{rules_, objects_, hidden_, grants_};
     std::vector<object_verdict> settled_; ///< of the transaction that is being judged
+    watched_grants watched_grants_{grants_};
+    std::vector<grants_report> settled_grants_; ///< likewise
 
     std::unordered_map<std::uint64_t, outstanding> asked_; ///< questions without an answer
     std::uint64_t last_query_ = 0;

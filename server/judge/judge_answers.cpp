@@ -18,7 +18,7 @@ constexpr std::size_t looked_ahead = 2'000;
 } // namespace
 
 void judge::ask_for_origins() {
-    if (joining_.empty() && !grants_.anybody() && watched_.empty())
+    if (joining_.empty() && !grants_.anybody() && watched_.empty() && watched_grants_.empty())
         return;
     if ((!hidden_known_ || polls_) && !std::exchange(hidden_asked_, true))
         ask({.hidden = true});
