@@ -129,6 +129,21 @@ void access_service::unwatch(reader_id who, const uuid_text &object) {
     judge_.unwatch(who, object);
 }
 
+std::unique_ptr<access_service::grants_watching> access_service::watch_grants(const uuid_text &user,
+                                                                              std::uint64_t &ticket) {
+    auto made = std::make_unique<grants_watching>(*this, join(user, [](reader_id) {}));
+    const std::scoped_lock lock(mutex_);
+    made->who_ = members_.at(user).id;
+    ticket = judge_.watch_grants(made->who_, user);
+    note();
+    return made;
+}
+
+void access_service::unwatch_grants(reader_id who) {
+    const std::scoped_lock lock(mutex_);
+    judge_.unwatch_grants(who);
+}
+
 void access_service::ask(access_query query) {
     auto shared = std::make_shared<access_query>(std::move(query));
     queries_.submit(

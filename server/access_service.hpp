@@ -85,6 +85,29 @@ class access_service {
     /// judgements, which everybody gets.
     [[nodiscard]] std::unique_ptr<watching> watch(reader_id who, const uuid_text &object);
 
+    /// Holds a user's grants, and has what they come to told; one each topic of a shard.
+    class grants_watching {
+      public:
+        grants_watching(access_service &of, std::unique_ptr<membership> held)
+            : of_(of)
+            , held_(std::move(held)) {}
+        ~grants_watching() {
+            if (who_ != reader_id::none)
+                of_.unwatch_grants(who_);
+        }
+        grants_watching(const grants_watching &) = delete;
+        grants_watching &operator=(const grants_watching &) = delete;
+
+      private:
+        friend class access_service;
+        access_service &of_;
+        std::unique_ptr<membership> held_;
+        reader_id who_ = reader_id::none;
+    };
+    /// What the user reads by the permission graph: the answer to the ticket and all changes are in
+    /// judgements, which everybody gets.
+    [[nodiscard]] std::unique_ptr<grants_watching> watch_grants(const uuid_text &user, std::uint64_t &ticket);
+
     [[nodiscard]] std::size_t backlog_bytes() const { return backlog_bytes_.load(std::memory_order_relaxed); }
 
   private:
@@ -97,6 +120,7 @@ class access_service {
 
     void leave(const uuid_text &user);
     void unwatch(reader_id who, const uuid_text &object);
+    void unwatch_grants(reader_id who);
     void ask(access_query query);
     void note();
     void tick();

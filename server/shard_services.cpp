@@ -60,6 +60,12 @@ std::shared_ptr<void> shard_services::watch(reader_id who, const uuid_text &obje
     return access_.watch(who, object);
 }
 
+grants_watch shard_services::watch_grants(const uuid_text &user) {
+    grants_watch made;
+    made.held = access_.watch_grants(user, made.ticket);
+    return made;
+}
+
 void shard_services::read_logs(std::vector<log_id> ids, std::function<void(log_rows)> then) {
     std::vector<std::int64_t> numbers;
     for (const auto id : ids)

@@ -28,6 +28,7 @@ class shard_services : public services {
     void decide(reader_id who, std::vector<uuid_text> objects,
                 std::function<void(std::vector<bool>)> then) override;
     [[nodiscard]] std::shared_ptr<void> watch(reader_id who, const uuid_text &object) override;
+    [[nodiscard]] grants_watch watch_grants(const uuid_text &user) override;
     void read_logs(std::vector<log_id> ids, std::function<void(log_rows)> then) override;
     void scan_logs(log_scan what, std::function<void(log_rows)> then) override;
     void read_records(std::vector<uuid_text> objects, std::function<void(record_rows)> then) override;

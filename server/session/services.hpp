@@ -44,6 +44,12 @@ struct log_scan {
     std::uint32_t limit = 500;
 };
 
+/// A user's grants that are watched.
+struct grants_watch {
+    std::shared_ptr<void> held; ///< until this is destroyed
+    std::uint64_t ticket = 0;   ///< reports with it, or a greater one, are as of now or later
+};
+
 /// What sessions ask of the database. Answers come later, on the shard's thread; a database that is away
 /// delays them and does not fail them; one that answers with an error does. Whoever asks makes sure that it
 /// still exists when the answer comes.
@@ -66,6 +72,9 @@ class services {
     /// as soon as it is known, and whenever that changes, in the judgements that come (object_verdict). The
     /// reader is one that follow() called ready, and is still followed.
     [[nodiscard]] virtual std::shared_ptr<void> watch(reader_id who, const uuid_text &object) = 0;
+    /// Has the judge say what the user reads by the permission graph, as it is and whenever a transaction has
+    /// changed it, in the judgements that come (grants_report). Nothing has to be known about the user.
+    [[nodiscard]] virtual grants_watch watch_grants(const uuid_text &user) = 0;
     /// The rows that still exist, in the order of `ids`; if they are large, with `more`, only those up to the
     /// id `last`.
     virtual void read_logs(std::vector<log_id> ids, std::function<void(log_rows)> then) = 0;

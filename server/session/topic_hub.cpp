@@ -21,7 +21,11 @@ topic_hub::topic_hub(event_hub &events, const record_classes &classes, const tok
     , records_(classes)
     , window_(events.window())
     , desk_(window_, records_,
-            {outside, [this](record_topic &topic) { arrived(topic); }, [this] { flush_dirty(); }}) {}
+            {outside, [this](record_topic &topic) { arrived(topic); }, [this] { flush_dirty(); }})
+    , grants_(window_,
+              {outside,
+               [this](lsn up_to, std::function<void()> then) { when_processed(up_to, std::move(then)); },
+               [this] { flush_dirty(); }}) {}
 
 void topic_hub::add(v1_session &session) {
     if (sessions_.empty()) {
@@ -42,6 +46,8 @@ void topic_hub::remove(v1_session &session) {
 void topic_hub::leave(v1_subscription &one) {
     std::erase(resuming_, &one);
     filters_.erase(one);
+    if (one.grants != nullptr)
+        grants_.leave(one);
     if (auto *topic = one.record) {
         topic->remove(one);
         if (topic->members.empty())
@@ -50,6 +56,7 @@ void topic_hub::leave(v1_subscription &one) {
 }
 
 void topic_hub::sweep() {
+    grants_.sweep();
     for (const auto &uuid : std::exchange(deserted_, {}))
         if (auto *topic = records_.find(uuid); topic && topic->members.empty()) {
             desk_.forget(*topic);
@@ -72,6 +79,7 @@ void topic_hub::append(const batch &next, const judgement &decided) {
 void topic_hub::judged(const judgement &decided) {
     audiences_.insert(audiences_.end(), decided.events.begin(), decided.events.end());
     verdicts_.insert(verdicts_.end(), decided.objects.begin(), decided.objects.end());
+    reports_.insert(reports_.end(), decided.grants.begin(), decided.grants.end());
     judged_ = std::max(judged_, decided.transactions);
     advance();
 }
@@ -81,6 +89,7 @@ void topic_hub::advance() {
         process(window_.processed());
     moment_ = 0;
     here_ = std::max(here_, before(window_.reached()));
+    note_grants(window_.processed());
     note_verdicts(window_.processed());
     settle_touched();
     desk_.advanced();
@@ -105,7 +114,7 @@ void topic_hub::process(std::uint64_t number) {
     window_.processed_one();
     here_ = std::max(here_, end_of(one.commit));
     if (sessions_.empty()) {
-        if (!records_.empty())
+        if (!records_.empty() || !grants_.empty())
             sweep();
         return;
     }
@@ -115,6 +124,7 @@ void topic_hub::process(std::uint64_t number) {
         moment_ = segment.committed_at();
         principals_.read(segment);
     });
+    note_grants(number); // so that whoever gets the state by what follows gets that of here
     principals_.complete(number, now());
     note_verdicts(number);
     if (!records_.empty())
@@ -133,13 +143,20 @@ void topic_hub::note_verdicts(std::uint64_t up_to) {
     for (; !verdicts_.empty() && verdicts_.front().transaction <= up_to; verdicts_.pop_front()) {
         const auto &said = verdicts_.front();
         auto *topic = records_.find(said.object);
-        if (topic == nullptr)
+        if (topic == nullptr) {
+            grants_.note(said);
             continue;
+        }
         for (auto *member : topic->members)
             if (member->owner->reader() == said.who)
                 member->right = said.is;
         touch(*topic);
     }
+}
+
+void topic_hub::note_grants(std::uint64_t up_to) {
+    for (; !reports_.empty() && reports_.front().transaction <= up_to; reports_.pop_front())
+        grants_.note(reports_.front(), moment_);
 }
 
 void topic_hub::touch(record_topic &topic) {
@@ -193,6 +210,7 @@ void topic_hub::settle_touched() {
         topic.fresh.clear();
     }
     touched_.clear();
+    grants_.settle();
 }
 
 void topic_hub::match_events(const transaction &segment, std::span<const audience_ptr> readers,
@@ -251,6 +269,7 @@ void topic_hub::begin_epoch(const batch &next) {
                            next.origin.timeline != origin_.timeline || next.decoded < window_.reached();
     const bool first = origin_.system_identifier == 0;
     epoch_ = next.epoch;
+    grants_.begin_anew(epoch_);
     if (first)
         return;
     if (other_log) {
@@ -267,6 +286,7 @@ void topic_hub::begin_epoch(const batch &next) {
 void topic_hub::overtaken() {
     principals_.begin_anew(now());
     desk_.begin_anew(false);
+    grants_.overtaken();
     for (auto *session : std::vector(sessions_.begin(), sessions_.end()))
         session->begin_anew(v1_reset::lagging);
 }
@@ -276,6 +296,7 @@ void topic_hub::tick() {
         session->tick();
     while (!past_audiences_.empty() && !window_.holds(past_audiences_.begin()->first))
         past_audiences_.erase(past_audiences_.begin());
+    grants_.trim();
     if (exact())
         desk_.tick(now(), !sessions_.empty());
     else

@@ -7,6 +7,7 @@
 #include "server/protocol/v1_encode.hpp"
 #include "server/session/event_hub.hpp"
 #include "server/session/filter_index.hpp"
+#include "server/session/grants_topic.hpp"
 #include "server/session/principal_watch.hpp"
 #include "server/session/record_topic.hpp"
 #include "server/session/snapshot_desk.hpp"
@@ -27,10 +28,11 @@ namespace walcast {
 /// Who a walk through the past is for: subscriptions, by what they are about.
 struct walk_set {
     std::unordered_map<const record_topic *, std::vector<v1_subscription *>> records;
+    std::unordered_map<const grants_topic *, std::vector<v1_subscription *>> grants;
     std::vector<v1_subscription *> events;
 
     void add(v1_subscription &one);
-    [[nodiscard]] bool empty() const { return records.empty() && events.empty(); }
+    [[nodiscard]] bool empty() const { return records.empty() && grants.empty() && events.empty(); }
 };
 
 /// The place of one shard where the stream meets the subscriptions of protocol v1.
@@ -58,6 +60,7 @@ class topic_hub {
     void mark_dirty(v1_session &session) { dirty_.push_back(&session); }
     [[nodiscard]] event_hub &events() { return events_; }
     [[nodiscard]] record_index &records() { return records_; }
+    [[nodiscard]] grants_desk &grants() { return grants_; }
     [[nodiscard]] principal_watch &principals() { return principals_; }
     [[nodiscard]] filter_index &filters() { return filters_; }
     [[nodiscard]] services &outside() { return outside_; }
@@ -95,6 +98,7 @@ class topic_hub {
     void advance();
     void process(std::uint64_t number);
     void note_verdicts(std::uint64_t up_to);
+    void note_grants(std::uint64_t up_to);
     void note_changes(const transaction &segment);
     void note_change(record_topic &topic, const transaction &segment, const change &one,
                      record_change_type type);
@@ -122,6 +126,7 @@ class topic_hub {
     record_index records_;
     stream_window &window_; ///< the event_hub's
     snapshot_desk desk_;
+    grants_desk grants_;
     principal_watch principals_;
     event_reader reader_;
     filter_index filters_;
@@ -129,6 +134,7 @@ class topic_hub {
     std::vector<v1_session *> dirty_;
     std::uint64_t judged_ = 0;
     std::deque<object_verdict> verdicts_;
+    std::deque<grants_report> reports_;
     std::deque<audience_ptr> audiences_; ///< of the events of transactions that were judged and not processed
     std::map<std::uint64_t, std::vector<audience_ptr>> past_audiences_; ///< by transaction
     std::vector<record_topic *> touched_; ///< by the transaction that is being processed

@@ -18,6 +18,8 @@ constexpr std::size_t walk_slice = 8'192;
 void walk_set::add(v1_subscription &one) {
     if (one.record != nullptr)
         records[one.record].push_back(&one);
+    else if (one.grants != nullptr)
+        grants[one.grants].push_back(&one);
     else
         events.push_back(&one);
 }
@@ -87,6 +89,14 @@ std::optional<std::uint64_t> topic_hub::walk(std::uint64_t from, const walk_set 
                         });
             }
         });
+        for (const auto &[topic, subscriptions] : whom.grants)
+            if (const auto *change = topic->find(number))
+                for (auto *one : subscriptions)
+                    if (one->at < change->at && one->is != v1_subscription::standing::waiting)
+                        take(*one, [&] {
+                            one->owner->send_change(*one, change->at, change->body);
+                            return true;
+                        });
         if (stopped && alone != nullptr)
             return number;
     }
@@ -116,15 +126,26 @@ void topic_hub::resume_all() {
     resume_soon_ = false;
     walk_set set;
     auto from = window_.processed();
+    grants_desk::places back;
+    for (const auto *one : resuming_)
+        if (one->grants != nullptr)
+            back.add(*one->grants, window_.first_behind(one->at));
+    grants_.reach_back(back);
+    std::vector<v1_subscription *> refused;
     for (auto *one : resuming_) {
+        const auto first = window_.first_behind(one->at);
+        if (one->grants != nullptr && !one->grants->reaches(first)) {
+            refused.push_back(one);
+            continue;
+        }
         set.add(*one);
-        from = std::min(from, window_.first_behind(one->at));
+        from = std::min(from, first);
     }
     const auto reached = walk(from, set, nullptr);
     for (auto *one : std::exchange(resuming_, {})) {
         if (one->is != v1_subscription::standing::resuming)
             continue;
-        if (!reached)
+        if (!reached || std::find(refused.begin(), refused.end(), one) != refused.end())
             one->owner->reset(*one, v1_reset::expired);
         else if (one->owner->flowing())
             one->owner->resumed(*one);

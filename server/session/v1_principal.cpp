@@ -89,7 +89,7 @@ void v1_session::recheck() {
     for (auto &one : subscriptions_)
         members.push_back(&one);
     for (auto *one : members) {
-        if (one->record == nullptr) {
+        if (!one->has_state()) {
             if (one->is == standing::silenced && alive())
                 restore(*one);
             continue;
@@ -133,7 +133,7 @@ void v1_session::follow_grants() {
         self->reader_ = reader;
         self->reader_since_ = self->hub_.window().end();
         for (auto &one : self->subscriptions_)
-            if (one.record != nullptr)
+            if (one.has_state())
                 self->watch(one);
         self->pump();
         self->out_.resume_input();

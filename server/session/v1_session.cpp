@@ -117,13 +117,13 @@ void v1_session::send_live(v1_subscription &one) {
 
 void v1_session::send_snapshot(v1_subscription &one) {
     one.at = hub_.here();
-    one.row_id = one.record->row_id;
+    one.row_id = one.record != nullptr ? one.record->row_id : 0;
     one.told = true;
     if (one.snapshots) {
         std::array<char, token_seal::length> token;
         hub_.write_token(one, one.at, subject(), token.data());
         out_.send(v1_head("snapshot", one.id, {token.data(), token.size()}),
-                  one.record->snapshot_for(one.columns));
+                  one.record != nullptr ? one.record->snapshot_for(one.columns) : one.grants->snapshot());
     }
     send_live(one);
 }
@@ -233,18 +233,21 @@ void v1_session::catch_up() {
     for (auto *one : members) {
         if (!has_room())
             return out_.request_writable();
-        const bool of_record = one->record != nullptr;
-        if (one->is == standing::live && of_record && (one->disturbed || !one->allowed))
+        const bool has_state = one->has_state();
+        if (one->is == standing::live && has_state && (one->disturbed || !one->allowed))
             silence(*one, alive() ? "permission" : "token");
-        if (one->is == standing::silenced && of_record && one->allowed)
+        if (one->is == standing::silenced && has_state && one->allowed)
             restore(*one);
         else if (one->is == standing::waiting)
             want_state(*one);
-        else if (one->is == standing::live && one->latest && of_record)
+        else if (one->grants != nullptr && alive() && is_known(*one) &&
+                 (one->is == standing::live || one->is == standing::resuming) && !reaches(*one))
+            reset(*one, one->is == standing::live ? v1_reset::lagging : v1_reset::expired);
+        else if (one->is == standing::live && one->latest && has_state)
             send_latest(*one);
         else if (one->is == standing::live && alive())
             set.add(*one);
-        else if (one->is == standing::resuming && alive() && !(of_record && one->record->asked_for)) {
+        else if (one->is == standing::resuming && alive() && is_known(*one)) {
             set.add(*one);
             resuming.push_back(one);
             from = std::min(from, hub_.window().first_behind(one->at));
@@ -285,6 +288,10 @@ void v1_session::resumed(v1_subscription &one) {
 }
 
 void v1_session::send_latest(v1_subscription &one) {
+    if (one.grants != nullptr) {
+        const auto &past = one.grants->past;
+        return !past.empty() && past.back().at > one.at ? reset(one, v1_reset::lagging) : void();
+    }
     auto &topic = *one.record;
     if (topic.changed_at <= one.at)
         return;

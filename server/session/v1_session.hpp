@@ -94,12 +94,21 @@ class v1_session : public protocol_session,
     [[nodiscard]] bool allowed_by_scopes(std::string_view uuid) const;
     [[nodiscard]] std::uint64_t subject() const;
 
-    // v1_subscribe.cpp
+    // v1_subscribe.cpp, v1_grants.cpp
     void subscribe(v1_subscribe request);
     void unsubscribe(const std::string &id);
     void subscribe_record(v1_subscription made, const v1_subscribe &request, std::string_view uuid);
     void subscribe_events(v1_subscription made, const v1_subscribe &request);
-    /// May the record be read? What is not known is asked.
+    void subscribe_grants(v1_subscription made, const v1_subscribe &request, std::string_view user);
+    /// Of a record, or a user's grants: what it is about, what the judge is asked, whether that is under way.
+    [[nodiscard]] static uuid_text subject_of(const v1_subscription &one);
+    void confirm(v1_subscription &one);
+    [[nodiscard]] static bool is_asked(const v1_subscription &one);
+    /// A walk can bring it further.
+    [[nodiscard]] static bool is_known(const v1_subscription &one);
+    /// Its changes are known from where it stands on.
+    [[nodiscard]] bool reaches(const v1_subscription &one);
+    /// May it be seen? What is not known is asked.
     void check(v1_subscription &one);
     void watch(v1_subscription &one);
     void resume(v1_subscription &one, position at, std::int64_t row_id);

@@ -13,6 +13,7 @@ using standing = v1_subscription::standing;
 
 namespace {
 constexpr std::string_view record_prefix = "record/";
+constexpr std::string_view grants_prefix = "grants/";
 /// Memory that the filters of one session may hold.
 constexpr std::size_t most_filter_bytes = std::size_t{8} << 20;
 /// A token may come from another shard, which was a moment ahead.
@@ -42,6 +43,9 @@ void v1_session::subscribe(v1_subscribe request) {
     if (request.topic.starts_with(record_prefix))
         return subscribe_record(std::move(made), request,
                                 std::string_view(request.topic).substr(record_prefix.size()));
+    if (request.topic.starts_with(grants_prefix))
+        return subscribe_grants(std::move(made), request,
+                                std::string_view(request.topic).substr(grants_prefix.size()));
     fail(request.id, v1_error::unknown_topic, "there is no such topic");
 }
 
@@ -96,15 +100,17 @@ void v1_session::watch(v1_subscription &one) {
     one.watching.reset();
     if (is_admin() || reader_ == reader_id::none)
         return;
-    one.watching = hub_.outside().watch(reader_, one.record->uuid);
+    const auto subject = subject_of(one);
+    one.watching =
+        hub_.outside().watch(reader_, one.record != nullptr ? subject : managers_key(subject.view()));
 }
 
 bool v1_session::may_see(const v1_subscription &one) const {
     if (!alive())
         return false;
-    if (one.record == nullptr)
+    if (!one.has_state())
         return true;
-    if (!allowed_by_scopes(one.record->uuid.view()))
+    if (!allowed_by_scopes(subject_of(one).view()))
         return false;
     if (is_admin())
         return true;
@@ -118,10 +124,10 @@ void v1_session::check(v1_subscription &one) {
     if (!readable && !one.told && !std::exchange(one.confirmed, true)) {
         // A grant may have been committed before the client asked, and not be in the stream yet: the answer
         // waits for the stream to come as far as the database was then.
-        return hub_.want_snapshot(*one.record);
+        return confirm(one);
     }
     if (!readable)
-        return one.record->asked_for ? void() : not_found(one);
+        return is_asked(one) ? void() : not_found(one);
     one.allowed = true;
     begin(one);
 }
@@ -143,14 +149,18 @@ void v1_session::begin(v1_subscription &one) {
         resume(one, at, row_id);
         return;
     }
-    if (one.record == nullptr)
+    if (!one.has_state())
         return send_live(one);
     want_state(one);
 }
 
 void v1_session::want_state(v1_subscription &one) {
     one.is = standing::waiting;
-    if (one.record->image.complete())
+    if (one.grants != nullptr) {
+        hub_.grants().want(*one.grants);
+        if (one.grants->now)
+            snapshot_arrived(one);
+    } else if (one.record->image.complete())
         snapshot_arrived(one);
     else
         hub_.want_snapshot(*one.record);
@@ -160,6 +170,10 @@ void v1_session::resume(v1_subscription &one, position at, std::int64_t row_id) 
     one.is = standing::resuming;
     one.at = at;
     one.told = true;
+    if (one.grants != nullptr) {
+        hub_.grants().want(*one.grants);
+        return one.grants->now ? hub_.want_resume(one) : void();
+    }
     if (one.record == nullptr) {
         one.allowed = true;
         stop_at(std::min(flowing_ ? hub_.window().processed() : cursor_, hub_.window().first_behind(at)));
@@ -224,6 +238,8 @@ std::optional<v1_reset> v1_session::look_at_token(const v1_subscription &one, st
 }
 
 void v1_session::snapshot_arrived(v1_subscription &one) {
+    if (one.is == standing::resuming && one.grants != nullptr)
+        return hub_.want_resume(one);
     if (one.is == standing::resuming) {
         // A row that is not there any more was deleted, nobody knows when.
         if (one.guessed && one.record->image.is() == record_image::standing::absent)
@@ -236,8 +252,15 @@ void v1_session::snapshot_arrived(v1_subscription &one) {
         return check(one);
     if (one.is != standing::waiting)
         return;
-    if (one.record->image.is() == record_image::standing::absent && !one.told)
-        return not_found(one);
+    if (one.grants != nullptr && !one.grants->now)
+        return; // it was confirmed, and that is not all
+    const bool absent = one.grants != nullptr ? !one.grants->now->exists
+                                              : one.record->image.is() == record_image::standing::absent;
+    if (absent && !one.told) {
+        if (one.grants != nullptr && !std::exchange(one.confirmed, true))
+            return confirm(one);
+        return one.grants != nullptr && is_asked(one) ? void() : not_found(one);
+    }
     if (!has_room())
         return stop_at(hub_.window().processed()); // catch_up() goes on
     send_snapshot(one);
@@ -248,7 +271,7 @@ void v1_session::reset(v1_subscription &one, v1_reset why) {
     one.told = true;
     one.disturbed = one.guessed = false;
     send(v1_reset_message(one.id, why));
-    if (one.record == nullptr)
+    if (!one.has_state())
         return send_live(one);
     if (!is_admin() && !one.right) {
         one.is = standing::checking; // then it goes on, or is silenced
@@ -267,7 +290,7 @@ void v1_session::silence(v1_subscription &one, std::string_view reason) {
 
 void v1_session::restore(v1_subscription &one) {
     send(v1_restored(one.id));
-    if (one.record == nullptr)
+    if (!one.has_state())
         return send_live(one);
     want_state(one);
 }

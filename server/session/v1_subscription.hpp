@@ -13,6 +13,7 @@
 namespace walcast {
 
 class v1_session;
+struct grants_topic;
 struct record_topic;
 
 /// One subscription of a v1 session: a cursor in the stream. Nothing is kept for it but where it stands.
@@ -38,6 +39,11 @@ struct v1_subscription : indexed_filter {
     // Of a record
     record_topic *record = nullptr;
     std::shared_ptr<const projection> columns;
+
+    // Of a user's grants
+    grants_topic *grants = nullptr;
+
+    // Of either: who may see it, and where it begins
     std::shared_ptr<void> watching; ///< the judge's eye on the pair of user and record
     /// What the judge has found; nothing yet. Administrators need it not.
     std::optional<object_verdict::finding> right;
@@ -49,6 +55,9 @@ struct v1_subscription : indexed_filter {
     bool waits = false;               ///< for the shard to come as far as its token
     bool disturbed = false;           ///< the right was lost in between, while the session could not be told
     std::uint32_t slot_in_record = 0;
+
+    /// There is something to see, or not to see; of events each is judged alone.
+    [[nodiscard]] bool has_state() const { return record != nullptr || grants != nullptr; }
 };
 
 } // namespace walcast

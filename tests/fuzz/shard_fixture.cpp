@@ -46,6 +46,7 @@ class prompt_database : public services {
             [then = std::move(then), count = objects.size()] { then(std::vector<bool>(count, true)); });
     }
     std::shared_ptr<void> watch(reader_id, const uuid_text &) override { return std::make_shared<int>(); }
+    grants_watch watch_grants(const uuid_text &) override { return {std::make_shared<int>(), 1}; }
     void read_logs(std::vector<log_id>, std::function<void(log_rows)> then) override {
         home_.post([then = std::move(then)] { then({}); });
     }

@@ -46,6 +46,7 @@ class table : public services {
         return std::make_shared<int>();
     }
     std::shared_ptr<void> watch(reader_id, const uuid_text &) override { return std::make_shared<int>(); }
+    grants_watch watch_grants(const uuid_text &) override { return {std::make_shared<int>(), 1}; }
     void decide(reader_id, std::vector<uuid_text> objects,
                 std::function<void(std::vector<bool>)> then) override {
         ++decisions;
