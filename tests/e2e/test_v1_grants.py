@@ -2,74 +2,18 @@
 
 import random
 from collections.abc import Iterator
-from typing import Any
 
 import psycopg
 import pytest
 
 from support.arvados import new_uuid
+from support.grants import Follower, targets
 from support.institute import Institute
 from support.relay import Relay
-from support.v1 import Subscription, V1Client, v1_client
+from support.v1 import V1Client, v1_client
 from support.ways import LinkBetween, foreign_project, shared_project
 
 pytestmark = pytest.mark.only_source("slot")
-
-#: What a user reads by the permission graph.
-TARGETS = """
-    select distinct theirs.target_uuid
-    from materialized_permissions as me join materialized_permissions as theirs on theirs.user_uuid = me.target_uuid
-    where me.user_uuid = %s and me.perm_level >= 1 and me.traverse_owned and me.target_uuid like '%%-tpzed-%%'
-        and theirs.perm_level >= 1"""
-
-
-def targets(connection: psycopg.Connection, user: str) -> set[str]:
-    return {uuid for uuid, in connection.execute(TARGETS, [user])}
-
-
-class Follower:
-    """A subscription to somebody's grants, and the set that its changes add up to."""
-
-    def __init__(self, client: V1Client, institute: Institute, user: str, **more: Any) -> None:
-        self.institute, self.user = institute, user
-        self.known = targets(institute.connection, user)
-        self.one: Subscription = client.subscribe(f"grants/{user}", **more)
-        self.all = False
-
-    def expect_state(self) -> None:
-        """snapshot and live, with as many as there are."""
-        self.take_state(self.one.expect_snapshot())
-
-    def take_state(self, record: Any) -> None:
-        self.known = targets(self.institute.connection, self.user)
-        assert record["count"] == len(self.known), record
-        self.all = record["all"]
-
-    def take(self, record: dict[str, Any]) -> None:
-        gained, lost = record["gained_uuids"], record["lost_uuids"]
-        assert gained == sorted(set(gained)) and lost == sorted(set(lost))
-        assert len(gained) == min(record["gained"], 1000) and len(lost) == min(record["lost"], 1000)
-        assert not set(gained) & self.known, "gained what was there"
-        assert set(lost) <= self.known, "lost what was not there"
-        assert gained or lost or record["all"] != self.all, "nothing has changed"
-        self.known = self.known - set(lost) | set(gained)
-        self.all = record["all"]
-
-    def expect(self, gained: set[str] | None = None, lost: set[str] | None = None, timeout: float = 10) -> None:
-        """One change, which is this."""
-        record = self.one.expect("change", timeout, type="update")["record"]
-        self.take(record)
-        assert (set(record["gained_uuids"]), set(record["lost_uuids"])) == (gained or set(), lost or set())
-
-    def expect_nothing_but(self, marker: str) -> None:
-        """The next change is that this one is gained, by what is committed now."""
-        self.institute.grant(self.user, marker)
-        self.expect({marker})
-
-    def expect_all(self, every: bool) -> None:
-        record = self.one.expect("change")["record"]
-        assert record == {"gained": 0, "lost": 0, "gained_uuids": [], "lost_uuids": [], "all": every}
-        self.all = every
 
 
 @pytest.fixture(scope="module")
@@ -239,7 +183,7 @@ def test_activation(client: V1Client, institute: Institute) -> None:
     newcomer = institute.user(is_active=False)
     follower = Follower(client, institute, newcomer)
     follower.expect_state()
-    assert follower.known == {newcomer}
+    assert follower.targets == {newcomer}
     group, project = institute.role(), foreign_project(institute)
     institute.grant(group, project)
     with institute.transaction():
@@ -270,7 +214,8 @@ def test_administrator(shared_relay: Relay, client: V1Client, follower: Follower
         institute.grant(user, foreign := foreign_project(institute))
     assert seen.one.expect("change")["record"] == {"gained": 1, "lost": 0, "gained_uuids": [foreign], "lost_uuids": [], "all": False}
     # What it may see was another question while it was an administrator.
-    follower.take_state(follower.one.expect_reset("auth"))
+    follower.one.expect("reset", reason="auth")
+    follower.expect_state()
     assert not follower.all
     follower.expect_nothing_but(foreign_project(institute))
 
@@ -404,6 +349,7 @@ def test_token_that_dies(follower: Follower, institute: Institute, user: str) ->
 
 
 def test_without_snapshot_and_again(client: V1Client, institute: Institute, user: str) -> None:
+    Follower(client, institute, user).expect_state()
     one = client.subscribe(f"grants/{user}", snapshot=False)
     one.expect("live")
     project = foreign_project(institute)
@@ -411,8 +357,7 @@ def test_without_snapshot_and_again(client: V1Client, institute: Institute, user
     assert one.expect("change")["record"]["gained_uuids"] == [project]
     client.unsubscribe(one)
     institute.grant(user, foreign_project(institute))
-    again = client.subscribe(f"grants/{user}", id=one.id)
-    assert again.expect_snapshot()["count"] == 3
+    Follower(client, institute, user, id=one.id).expect_state()
 
 
 def test_more_than_a_thousand(follower: Follower, institute: Institute, user: str) -> None:
@@ -457,7 +402,7 @@ def test_at_random(shared_relay: Relay, institute: Institute, client: V1Client) 
             institute.connection.execute(chance.choice(["delete from materialized_permissions", "truncate materialized_permissions"]))
 
     for _ in range(120):
-        before = [set(each.known) for each in followers]
+        before = [set(each.targets) for each in followers]
         with institute.transaction():
             for _ in range(chance.choice([1, 1, 2, 5])):
                 step()

@@ -51,6 +51,7 @@ def test_without_a_slot(shared_relay: Relay) -> None:
     with v1_client(shared_relay) as client:
         client.refused("unavailable", f"record/{uuid}")
         client.refused("unavailable", "events")
+        client.refused("unavailable", f"grants/{shared_relay.database.user()}")
 
 
 # Tokens

@@ -5,53 +5,16 @@ import time
 import pytest
 
 from conftest import RelayMaker
-from support.arvados import SYSTEM_ROOT_TOKEN, ArvadosDatabase
-from support.client import parse
-from support.raw_websocket import TEXT, RawWebSocket
+from support.arvados import ArvadosDatabase
 from support.records import new_record, update_record
 from support.relay import Relay
-from support.v1 import PATH, v1_client
-from support.v1_schema import problem_of
+from support.sleeper import Sleeper
+from support.v1 import v1_client
 from support.v1_state import State
 
 pytestmark = pytest.mark.only_source("slot")
 
 PADDING = "x" * 20_000
-
-
-class Sleeper:
-    """A client that reads a frame only when it is told to, one after the other."""
-
-    def __init__(self, relay: Relay) -> None:
-        self.raw = RawWebSocket(relay.port, f"{PATH}?api_token={SYSTEM_ROOT_TOKEN}")
-        self.states: dict[str, State] = {}
-        self.next("hello")
-        self.next("auth")
-
-    def __enter__(self) -> "Sleeper":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.raw.socket.close()
-
-    def next(self, *ops: str) -> dict[str, object]:
-        frame = self.raw.read()
-        assert frame is not None and frame[0] == TEXT, frame
-        message = parse(frame[1].decode())
-        problem = problem_of(message)
-        assert problem is None, problem
-        assert not ops or message["op"] in ops, str(message)[:300]
-        if message.get("id") in self.states:
-            self.states[message["id"]].take(message)
-        return dict(message)
-
-    def follow(self, uuid: str, more: str = "") -> State:
-        name = f"s{len(self.states)}"
-        state = self.states[name] = State(latest="latest" in more)
-        self.raw.frame(TEXT, f'{{"op":"subscribe","id":"{name}","topic":"record/{uuid}"{more}}}'.encode())
-        self.next("snapshot")
-        self.next("live")
-        return state
 
 
 def write(database: ArvadosDatabase, uuid: str, count: int, first: int = 0) -> None:
