@@ -34,7 +34,9 @@ class Site:
         with v1_client(self.relay) as client:
             follower = Follower(client, self.institute, user or self.user)
             follower.expect_state()
-            return follower.one.token
+            token = follower.one.token
+        until("the session to be over", lambda: self.relay.metric("arvados_ws_sinks") == 0)
+        return token
 
     def project(self) -> str:
         return foreign_project(self.institute)
