@@ -103,6 +103,7 @@ struct config {
     unsigned max_sessions_per_user = 4'000;   ///< 0: no limit
     unsigned max_subscriptions = 1'000;       ///< per session
     std::chrono::milliseconds handshake_timeout{10'000};
+    std::chrono::milliseconds long_poll_timeout{50'000}; ///< the longest that a request may ask to wait
     std::chrono::milliseconds replay_window{
         10 * 60'000}; ///< how far last_log_id reaches back when the row is unknown
     std::chrono::milliseconds drain_timeout{10'000}; ///< after SIGTERM

@@ -268,6 +268,7 @@ std::vector<setting> make_settings() {
         text("Walcast.FormerResumeKey", &config::former_resume_key, disclosure::secret),
         number("Walcast.MaxSubscriptions", &config::max_subscriptions, 1, 1'000'000),
         time("Walcast.HandshakeTimeout", &config::handshake_timeout, 100ms, 10min),
+        time("Walcast.LongPollTimeout", &config::long_poll_timeout, 0ms, 1h),
         time("Walcast.ReplayWindow", &config::replay_window, 0ms, 336h),
         time("Walcast.DrainTimeout", &config::drain_timeout, 0ms, 10min),
         number("Walcast.QueryConnections", &config::query_connections, 1, 64),

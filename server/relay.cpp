@@ -170,6 +170,7 @@ relay::relay(const config &settings, logger &log)
     const net_limits net{.max_message_bytes = settings.max_message_bytes,
                          .outbox_bytes = settings.outbox_bytes,
                          .handshake_timeout = settings.handshake_timeout,
+                         .poll_timeout = settings.long_poll_timeout,
                          .stall_timeout = settings.send_timeout * stall_factor,
                          .patience = {settings.send_timeout, settings.send_timeout * stall_factor}};
     for (unsigned number = 0; number < shards; ++number)

@@ -1,5 +1,9 @@
 #include "server/net/http.hpp"
 
+#include "server/net/http_api.hpp"
+#include "server/protocol/query.hpp"
+#include "server/protocol/v1_query.hpp"
+
 #include <boost/beast/websocket/rfc6455.hpp>
 #include <ctime>
 #include <fmt/chrono.h>
@@ -15,29 +19,6 @@ using boost::beast::iequals;
 namespace {
 
 constexpr std::string_view text_plain = "text/plain; charset=utf-8";
-
-int hex_digit(char digit) {
-    if (digit >= '0' && digit <= '9')
-        return digit - '0';
-    const char lower = static_cast<char>(digit | 0x20);
-    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
-
-std::string percent_decode(std::string_view text) {
-    std::string decoded;
-    for (std::size_t at = 0; at < text.size(); ++at) {
-        if (text[at] == '+') {
-            decoded += ' ';
-        } else if (text[at] == '%' && at + 2 < text.size() && hex_digit(text[at + 1]) >= 0 &&
-                   hex_digit(text[at + 2]) >= 0) {
-            decoded += static_cast<char>(hex_digit(text[at + 1]) << 4 | hex_digit(text[at + 2]));
-            at += 2;
-        } else {
-            decoded += text[at];
-        }
-    }
-    return decoded;
-}
 
 /// Empty if it is none.
 std::string base64_decode(std::string_view text) {
@@ -129,20 +110,6 @@ http_response make_response(const http_request &to, http::status status, std::st
     return made;
 }
 
-std::optional<std::string> query_parameter(std::string_view target, std::string_view name) {
-    const auto question = target.find('?');
-    auto query = question == std::string_view::npos ? std::string_view() : target.substr(question + 1);
-    query = query.substr(0, query.find('#'));
-    while (!query.empty()) {
-        const auto pair = query.substr(0, query.find('&'));
-        query.remove_prefix(std::min(query.size(), pair.size() + 1));
-        const auto equals = pair.find('=');
-        if (percent_decode(pair.substr(0, equals)) == name)
-            return equals == std::string_view::npos ? "" : percent_decode(pair.substr(equals + 1));
-    }
-    return std::nullopt;
-}
-
 std::string token_of(const http_request &request) {
     const std::string_view target(request.target().data(), request.target().size());
     if (auto given = query_parameter(target, "api_token"); given && !given->empty())
@@ -170,6 +137,10 @@ http_decision route_request(const http_request &request, const std::string &mana
         return route_websocket(request, http_route::v0);
     if (path == "/arvados/v1/events.ws")
         return route_websocket(request, http_route::v1);
+    if (path == "/arvados/v1/events/stream")
+        return route_api(request, http_route::stream);
+    if (path.starts_with(latest_path))
+        return route_api(request, http_route::latest);
     const bool reads = request.method() == http::verb::get || request.method() == http::verb::head;
     if (path == "/metrics" && reads)
         return route_metrics(request, http_route::metrics, management_token);

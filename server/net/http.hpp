@@ -15,6 +15,8 @@ using http_response = boost::beast::http::response<boost::beast::http::string_bo
 enum class http_route : std::uint8_t {
     v0,           ///< a good upgrade to /websocket
     v1,           ///< a good upgrade to /arvados/v1/events.ws
+    stream,       ///< GET or HEAD of /arvados/v1/events/stream, with a token
+    latest,       ///< likewise of /arvados/v1/latest/<uuid>
     health,       ///< /_health/ping or /_health/db, authorised: ask the database
     metrics,      ///< authorised
     metrics_json, ///< likewise, the same as JSON
@@ -34,9 +36,6 @@ struct http_decision {
 /// wants.
 [[nodiscard]] http_response make_response(const http_request &to, boost::beast::http::status status,
                                           std::string_view content_type, std::string body);
-
-/// The value of a parameter in the target's query, percent-decoded, `+` as a space; nothing if it is absent.
-[[nodiscard]] std::optional<std::string> query_parameter(std::string_view target, std::string_view name);
 
 /// The token of a client that opens a WebSocket: the parameter `api_token`, as arvados-ws has it, and without
 /// it what other Arvados services take as well: `Authorization: Bearer <token>`, `OAuth2 <token>`, or Basic

@@ -159,6 +159,7 @@ asio::awaitable<void, executor> http_connection::serve(std::shared_ptr<outbox> b
         co_await http::async_read(stream, buffer, parser, asio::redirect_error(use_awaitable, error));
         home.connections_[box.get()].idle = false;
         http_response response;
+        bool over = false;
         if (error) {
             if (error.category() != http::make_error_code(http::error::end_of_stream).category() ||
                 error == http::error::end_of_stream || error == http::error::partial_message)
@@ -180,7 +181,7 @@ asio::awaitable<void, executor> http_connection::serve(std::shared_ptr<outbox> b
                 box->unread({static_cast<const char *>(rest.data()), rest.size()});
                 auto upgraded = std::make_shared<websocket_connection>(box, home.limits_.max_message_bytes,
                                                                        home.limits_.outbox_bytes);
-                home.connections_[box.get()].websocket = upgraded;
+                home.connections_[box.get()].carrier = upgraded;
                 home.probe_.upgraded();
                 home.log_.debug("websocket opened",
                                 {{"client", client_of(*box)}, {"websockets", home.connections_.size()}});
@@ -209,6 +210,17 @@ asio::awaitable<void, executor> http_connection::serve(std::shared_ptr<outbox> b
                 response = make_response(request, http::status::ok, "application/json", health_body(problem));
                 break;
             }
+            case http_route::stream:
+            case http_route::latest: {
+                auto made = decided.route == http_route::stream
+                                ? co_await stream_events(box, home, request)
+                                : co_await poll_record(box, home, request, buffer);
+                if (!made)
+                    over = true;
+                else
+                    response = std::move(*made);
+                break;
+            }
             case http_route::metrics:
                 response = make_response(request, http::status::ok, "text/plain; version=0.0.4",
                                          home.site_.metrics());
@@ -224,6 +236,8 @@ asio::awaitable<void, executor> http_connection::serve(std::shared_ptr<outbox> b
                 response = std::move(*decided.answer);
             }
         }
+        if (over)
+            break;
         if (home.draining_)
             response.keep_alive(false);
         goes_on = response.keep_alive() && !error;

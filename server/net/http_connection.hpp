@@ -1,10 +1,13 @@
 #pragma once
 
 #include "server/net/admission.hpp"
+#include "server/net/http.hpp"
 #include "server/net/outbox.hpp"
 
 #include <boost/asio/awaitable.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
 #include <memory>
+#include <optional>
 #include <string_view>
 
 namespace walcast {
@@ -22,6 +25,15 @@ class http_connection {
     /// Says why it is not served, and ends it; soon, whatever the client does.
     static boost::asio::awaitable<void, executor> refuse(std::shared_ptr<outbox> box, shard &home,
                                                          refusal why);
+
+  private:
+    /// An answer that has been made: nothing if it has been sent, or the client is gone, and the connection
+    /// is to end.
+    using made_answer = boost::asio::awaitable<std::optional<http_response>, executor>;
+    // http_sessions.cpp: requests that a session answers. `buffer`: what was read beyond the request.
+    static made_answer stream_events(std::shared_ptr<outbox> box, shard &home, const http_request &request);
+    static made_answer poll_record(std::shared_ptr<outbox> box, shard &home, const http_request &request,
+                                   boost::beast::flat_buffer &buffer);
 };
 
 } // namespace walcast

@@ -1,8 +1,8 @@
 #include "server/net/shard.hpp"
 
 #include "server/net/http_connection.hpp"
+#include "server/net/session_carrier.hpp"
 #include "server/net/socket_options.hpp"
-#include "server/net/websocket.hpp"
 #include "server/ops/clock.hpp"
 
 #include <algorithm>
@@ -62,8 +62,8 @@ shard::~shard() {
     // Sessions refer to the hub, and handlers that are still pending in io_, which outlives it, hold
     // connections.
     for (auto &[address, one] : connections_)
-        if (one.websocket)
-            one.websocket->abandon();
+        if (one.carrier)
+            one.carrier->abandon();
     connections_.clear();
 }
 
@@ -224,11 +224,11 @@ void shard::tick() {
     topics_.tick();
     settled_.store(topics_.settled().value, std::memory_order_relaxed);
     const auto now = outbox::clock::now();
-    std::vector<std::shared_ptr<websocket_connection>> dead;
+    std::vector<std::shared_ptr<session_carrier>> dead;
     for (auto &[address, one] : connections_) {
         one.box->check(now, limits_.stall_timeout);
-        if (one.box->broken() && one.websocket)
-            dead.push_back(one.websocket);
+        if (one.box->broken() && one.carrier)
+            dead.push_back(one.carrier);
     }
     for (auto &one : dead)
         one->broken();
@@ -255,16 +255,16 @@ void shard::drain(std::function<void()> drained) {
 
 void shard::say_goodbye() {
     // To end one may remove it.
-    std::vector<std::shared_ptr<websocket_connection>> websockets;
+    std::vector<std::shared_ptr<session_carrier>> carriers;
     for (auto &[address, one] : connections_) {
-        if (one.websocket)
-            websockets.push_back(one.websocket);
+        if (one.carrier)
+            carriers.push_back(one.carrier);
         else if (one.idle)
             one.box->abort();
         else // its request is on the way, and is answered
             one.box->deadline(outbox::clock::now() + request_timeout());
     }
-    for (auto &one : websockets) {
+    for (auto &one : carriers) {
         one->say_goodbye();
         one->close(close_code::service_restart, goodbye);
     }

@@ -26,7 +26,7 @@
 
 namespace walcast {
 
-class websocket_connection;
+class session_carrier;
 
 /// The reason in the Close frame of a relay that ends, whose code is always 1012 and never 1001: whether it
 /// will be started again is not known, and clients should try.
@@ -44,6 +44,7 @@ struct net_limits {
     std::size_t max_message_bytes;
     std::size_t outbox_bytes;
     std::chrono::milliseconds handshake_timeout;
+    std::chrono::milliseconds poll_timeout;  ///< the longest that a request may ask to wait
     std::chrono::milliseconds stall_timeout; ///< a client that takes nothing for so long is gone
     liveness patience;                       ///< one that TCP does not hear from, likewise
 };
@@ -104,10 +105,10 @@ class shard {
   private:
     struct connection {
         std::shared_ptr<outbox> box;
-        std::shared_ptr<websocket_connection> websocket; ///< null before the upgrade
-        bool idle = false;                               ///< a request was answered, and no other has begun
-        admission::ticket ticket;                        ///< of nothing if it was refused
-        quota::slot farewell;                            ///< if it was refused, and is told so
+        std::shared_ptr<session_carrier> carrier; ///< null while no session is carried
+        bool idle = false;                        ///< a request was answered, and no other has begun
+        admission::ticket ticket;                 ///< of nothing if it was refused
+        quota::slot farewell;                     ///< if it was refused, and is told so
     };
 
     void accept();

@@ -20,9 +20,8 @@ constexpr std::chrono::seconds close_grace{5};
 
 websocket_connection::websocket_connection(std::shared_ptr<outbox> box, std::size_t max_message_bytes,
                                            std::size_t outbox_bound)
-    : box_(box)
-    , stream_(outbox_stream(std::move(box)))
-    , outbox_bound_(outbox_bound) {
+    : session_carrier(box, outbox_bound)
+    , stream_(outbox_stream(std::move(box))) {
     box_->read_below(std::max<std::size_t>(2 * outbox_bound, 1));
     stream_.read_message_max(max_message_bytes);
     stream_.auto_fragment(false);
@@ -40,18 +39,17 @@ websocket_connection::~websocket_connection() = default;
 
 void websocket_connection::accept(const request &upgrade, make_session make, std::function<void()> ended) {
     ended_ = std::move(ended);
-    stream_.async_accept(
-        upgrade, [self = shared_from_this(), make = std::move(make)](boost::system::error_code error) {
-            if (error)
-                return self->end();
-            self->open_ = true;
-            if (self->closing_)
-                return self->send_close();
-            self->box_->no_deadline();
-            self->session_ = make(*self);
-            self->session_->start();
-            self->resume_input();
-        });
+    stream_.async_accept(upgrade, [self = self(), make = std::move(make)](boost::system::error_code error) {
+        if (error)
+            return self->end();
+        self->open_ = true;
+        if (self->closing_)
+            return self->send_close();
+        self->box_->no_deadline();
+        self->session_ = make(*self);
+        self->session_->start();
+        self->resume_input();
+    });
 }
 
 void websocket_connection::refuse(const request &upgrade, close_code code, std::string_view reason,
@@ -62,7 +60,7 @@ void websocket_connection::refuse(const request &upgrade, close_code code, std::
 
 void websocket_connection::abandon() {
     ended_ = nullptr;
-    session_.reset();
+    session_carrier::abandon();
 }
 
 void websocket_connection::broken() {
@@ -74,9 +72,8 @@ void websocket_connection::resume_input() {
     if (busy_ || closing_ || !session_ || !session_->wants_input())
         return;
     busy_ = true;
-    stream_.async_read(buffer_, [self = shared_from_this()](boost::system::error_code error, std::size_t) {
-        self->received(error);
-    });
+    stream_.async_read(
+        buffer_, [self = self()](boost::system::error_code error, std::size_t) { self->received(error); });
 }
 
 void websocket_connection::received(boost::system::error_code error) {
@@ -127,26 +124,11 @@ void websocket_connection::close(close_code code, std::string_view reason) {
 }
 
 void websocket_connection::send_close() {
-    stream_.async_close(reason_, [self = shared_from_this()](boost::system::error_code) {
+    stream_.async_close(reason_, [self = self()](boost::system::error_code) {
         self->box_->abort();
         self->broken();
     });
     box_->deadline(outbox::clock::now() + close_grace);
-}
-
-void websocket_connection::request_writable() {
-    if (std::exchange(writable_requested_, true))
-        return;
-    box_->when_below(std::max<std::size_t>(outbox_bound_ / 2, 1), [weak = weak_from_this()] {
-        const auto self = weak.lock();
-        if (!self)
-            return;
-        self->writable_requested_ = false;
-        if (!self->session_)
-            return;
-        self->session_->writable();
-        self->resume_input();
-    });
 }
 
 void websocket_connection::end() {

@@ -4,6 +4,8 @@
 
 #include "server/protocol/resume_token.hpp"
 
+#include "server/protocol/base64url.hpp"
+
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -20,10 +22,12 @@ namespace walcast {
 namespace {
 
 constexpr std::uint8_t format = 1;
+/// Of what seal_bytes() seals.
+constexpr std::uint8_t bytes_format = 2;
 constexpr std::size_t mac_size = 16;
 constexpr std::size_t signed_size = 58;
 constexpr std::size_t token_size = signed_size + mac_size;
-static_assert((token_size * 8 + 5) / 6 == token_seal::length);
+static_assert(base64url_length(token_size) == token_seal::length);
 
 using token_bytes = std::array<unsigned char, token_size>;
 using digest_bytes = std::array<unsigned char, SHA256_DIGEST_LENGTH>;
@@ -60,57 +64,6 @@ class number_reader {
   private:
     const unsigned char *at_;
 };
-
-constexpr std::string_view alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-
-/// What six bits a character stands for; 0xff: none.
-constexpr auto meanings = [] {
-    std::array<std::uint8_t, 256> all;
-    all.fill(0xff);
-    for (std::size_t bits = 0; bits < alphabet.size(); ++bits)
-        all[static_cast<unsigned char>(alphabet[bits])] = static_cast<std::uint8_t>(bits);
-    return all;
-}();
-
-/// Three bytes to four characters; the two that remain of 74 to three.
-void write_base64url(const token_bytes &bytes, char *into) {
-    std::size_t at = 0;
-    for (; at + 3 <= token_size; at += 3) {
-        const unsigned bits = static_cast<unsigned>(bytes[at]) << 16 |
-                              static_cast<unsigned>(bytes[at + 1]) << 8 | bytes[at + 2];
-        *into++ = alphabet[bits >> 18];
-        *into++ = alphabet[bits >> 12 & 63];
-        *into++ = alphabet[bits >> 6 & 63];
-        *into++ = alphabet[bits & 63];
-    }
-    static_assert(token_size % 3 == 2);
-    const unsigned bits = static_cast<unsigned>(bytes[at]) << 16 | static_cast<unsigned>(bytes[at + 1]) << 8;
-    *into++ = alphabet[bits >> 18];
-    *into++ = alphabet[bits >> 12 & 63];
-    *into++ = alphabet[bits >> 6 & 63];
-}
-
-/// Only the one spelling that write_base64url makes: two bits of the last character mean nothing, and must be
-/// zero.
-bool read_base64url(std::string_view text, token_bytes &into) {
-    if (text.size() != token_seal::length)
-        return false;
-    unsigned bits = 0, held = 0;
-    std::size_t at = 0;
-    for (const char character : text) {
-        const unsigned six = meanings[static_cast<unsigned char>(character)];
-        if (six == 0xff)
-            return false;
-        bits = bits << 6 | six;
-        held += 6;
-        if (held >= 8) {
-            held -= 8;
-            into[at++] = static_cast<unsigned char>(bits >> held);
-            bits &= (1U << held) - 1;
-        }
-    }
-    return bits == 0;
-}
 
 } // namespace
 
@@ -150,10 +103,10 @@ struct token_seal::state {
         OPENSSL_cleanse(block.data(), block.size());
     }
 
-    [[nodiscard]] digest_bytes mac(const token_bytes &of) const {
+    [[nodiscard]] digest_bytes mac(const void *of, std::size_t size) const {
         digest_bytes digest;
         auto hash = inner;
-        SHA256_Update(&hash, of.data(), signed_size);
+        SHA256_Update(&hash, of, size);
         SHA256_Final(digest.data(), &hash);
         hash = outer;
         SHA256_Update(&hash, digest.data(), digest.size());
@@ -212,7 +165,7 @@ void token_seal::seal(const resume_point &point, char *into) const {
     writer.put(point.row_id);
     writer.put(point.schema);
     writer.put(point.issued_at_s);
-    const auto mac = keys_.front().mac(bytes);
+    const auto mac = keys_.front().mac(bytes.data(), signed_size);
     std::copy_n(mac.begin(), mac_size, bytes.begin() + signed_size);
     write_base64url(bytes, into);
 }
@@ -225,14 +178,7 @@ std::string token_seal::seal(const resume_point &point) const {
 
 std::optional<resume_point> token_seal::open(std::string_view token) const {
     token_bytes bytes;
-    if (!read_base64url(token, bytes) || bytes[0] != format)
-        return std::nullopt;
-    // Ids are but a hint, so that two keys may have the same: all are tried that it may be.
-    const bool genuine = std::any_of(keys_.begin(), keys_.end(), [&bytes](const state &by) {
-        return by.id == bytes[1] &&
-               CRYPTO_memcmp(by.mac(bytes).data(), bytes.data() + signed_size, mac_size) == 0;
-    });
-    if (!genuine)
+    if (token.size() != length || !read_base64url(token, bytes) || bytes[0] != format || !genuine(bytes))
         return std::nullopt;
     resume_point point;
     number_reader reader(bytes.data() + 2);
@@ -246,6 +192,36 @@ std::optional<resume_point> token_seal::open(std::string_view token) const {
     reader.take(point.schema);
     reader.take(point.issued_at_s);
     return point;
+}
+
+bool token_seal::genuine(std::span<const unsigned char> bytes) const {
+    const auto size = bytes.size() - mac_size;
+    // Ids are but a hint, so that two keys may have the same: all are tried that it may be.
+    return std::any_of(keys_.begin(), keys_.end(), [&](const state &by) {
+        return by.id == bytes[1] &&
+               CRYPTO_memcmp(by.mac(bytes.data(), size).data(), bytes.data() + size, mac_size) == 0;
+    });
+}
+
+std::string token_seal::seal_bytes(std::string_view content) const {
+    std::vector<unsigned char> bytes;
+    bytes.reserve(2 + content.size() + mac_size);
+    bytes.push_back(bytes_format);
+    bytes.push_back(keys_.front().id);
+    bytes.insert(bytes.end(), content.begin(), content.end());
+    const auto mac = keys_.front().mac(bytes.data(), bytes.size());
+    bytes.insert(bytes.end(), mac.begin(), mac.begin() + mac_size);
+    std::string text(base64url_length(bytes.size()), '\0');
+    write_base64url(bytes, text.data());
+    return text;
+}
+
+std::optional<std::string> token_seal::open_bytes(std::string_view text) const {
+    std::vector<unsigned char> bytes(text.size() * 6 / 8);
+    if (bytes.size() < 2 + mac_size || !read_base64url(text, bytes) || bytes[0] != bytes_format ||
+        !genuine(bytes))
+        return std::nullopt;
+    return std::string(bytes.begin() + 2, bytes.end() - mac_size);
 }
 
 } // namespace walcast
