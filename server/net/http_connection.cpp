@@ -210,14 +210,17 @@ asio::awaitable<void, executor> http_connection::serve(std::shared_ptr<outbox> b
                 response = make_response(request, http::status::ok, "application/json", health_body(problem));
                 break;
             }
-            case http_route::stream:
+            case http_route::stream: {
+                auto made = co_await stream_events(box, home, request, buffer);
+                over = !made;
+                if (made)
+                    response = std::move(*made);
+                break;
+            }
             case http_route::latest: {
-                auto made = decided.route == http_route::stream
-                                ? co_await stream_events(box, home, request)
-                                : co_await poll_record(box, home, request, buffer);
-                if (!made)
-                    over = true;
-                else
+                auto made = co_await poll_record(box, home, request, buffer);
+                over = !made;
+                if (made)
                     response = std::move(*made);
                 break;
             }

@@ -31,7 +31,8 @@ class http_connection {
     /// is to end.
     using made_answer = boost::asio::awaitable<std::optional<http_response>, executor>;
     // http_sessions.cpp: requests that a session answers. `buffer`: what was read beyond the request.
-    static made_answer stream_events(std::shared_ptr<outbox> box, shard &home, const http_request &request);
+    static made_answer stream_events(std::shared_ptr<outbox> box, shard &home, const http_request &request,
+                                     boost::beast::flat_buffer &buffer);
     static made_answer poll_record(std::shared_ptr<outbox> box, shard &home, const http_request &request,
                                    boost::beast::flat_buffer &buffer);
 };

@@ -30,13 +30,11 @@ constexpr std::chrono::seconds answer_time{5};
 constexpr std::size_t read_size = 4096;
 
 /// Reads what the client sends while it waits for its answer, until it is gone, and says so in `gone`. What
-/// it sends is kept for the request to come, as far as there is room; without a buffer it is dropped, and
-/// counted in `dropped`.
+/// it sends is kept for the request to come, as far as there is room; without a buffer it is dropped.
 struct listening {
     outbox_stream stream;
     boost::beast::flat_buffer *keep = nullptr;
     bool gone = false;
-    std::size_t dropped = 0;
 
     asio::awaitable<void, executor> until_gone() {
         error_code error;
@@ -53,8 +51,6 @@ struct listening {
                 co_await stream.async_read_some(into, asio::redirect_error(use_awaitable, error));
             if (keep != nullptr)
                 keep->commit(got);
-            else
-                dropped += got;
         }
         gone = error != asio::error::operation_aborted || stream.box().broken();
     }
@@ -86,7 +82,8 @@ std::string_view text(boost::beast::string_view from) {
 } // namespace
 
 http_connection::made_answer http_connection::stream_events(std::shared_ptr<outbox> box, shard &home,
-                                                            const http_request &request) {
+                                                            const http_request &request,
+                                                            boost::beast::flat_buffer &buffer) {
     if (auto refused = not_now(request, home.site_.standby(), home.draining_))
         co_return refused;
     auto query = parse_stream_query(text(request.target()));
@@ -100,7 +97,7 @@ http_connection::made_answer http_connection::stream_events(std::shared_ptr<outb
     home.connections_[box.get()].carrier = stream;
     home.probe_.stream_opened();
     box->no_deadline();
-    listening client{outbox_stream(box)};
+    listening client{outbox_stream(box), &buffer};
     stream->open([&home, token = token_of(request)](
                      output &out) { return std::make_shared<v1_session>(home.topics_, out, token); },
                  text(request["Last-Event-ID"]));
@@ -108,6 +105,9 @@ http_connection::made_answer http_connection::stream_events(std::shared_ptr<outb
     if (!stream->over() && !client.gone) {
         stream->begin();
         stream->flush();
+        client.keep = nullptr; // the answer has no end that another one could follow
+        buffer.clear();
+        buffer.shrink_to_fit();
         co_await (client.until_gone() || stream->until(http_exchange::clock::time_point::max()));
     }
     auto refused = stream->finish();
@@ -117,10 +117,7 @@ http_connection::made_answer http_connection::stream_events(std::shared_ptr<outb
         box->abort();
     if (client.gone || !refused)
         co_return std::nullopt;
-    auto response = make_api_response(request, *std::move(refused));
-    if (client.dropped > 0)
-        response.keep_alive(false);
-    co_return response;
+    co_return make_api_response(request, *std::move(refused));
 }
 
 http_connection::made_answer http_connection::poll_record(std::shared_ptr<outbox> box, shard &home,

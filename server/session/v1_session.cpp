@@ -13,7 +13,8 @@ v1_session::v1_session(topic_hub &hub, output &out, std::string token)
     : hub_(hub)
     , out_(out)
     , token_(std::move(token))
-    , last_sent_us_(hub.now()) {
+    , last_sent_us_(hub.now())
+    , placed_us_(hub.now()) {
     hub_.add(*this);
 }
 
@@ -334,16 +335,23 @@ void v1_session::tick() {
     if (closed_)
         return;
     tick_principal();
-    if (hub_.now() - last_sent_us_ < hub_.events().limits().send_interval_us || out_.queued_bytes() != 0)
+    const auto interval = hub_.events().limits().send_interval_us;
+    const bool idle = hub_.now() - last_sent_us_ >= interval && out_.queued_bytes() == 0;
+    // What one subscription is sent says nothing about where the others stand, whose tokens grow old.
+    const bool due = subscriptions_.size() > 1 && hub_.now() - placed_us_ >= interval && has_room();
+    if (!idle && !due)
         return;
     const bool all_live =
         flowing_ && std::all_of(subscriptions_.begin(), subscriptions_.end(),
                                 [](const auto &one) { return one.is == v1_subscription::standing::live; });
     std::string token;
     if (all_live && alive() && !subscriptions_.empty()) {
+        placed_us_ = hub_.now();
         token.resize(token_seal::length);
         hub_.write_token({}, hub_.here(), subject(), token.data());
     }
+    if (!idle && token.empty())
+        return;
     send(v1_ping(token));
     flush();
 }

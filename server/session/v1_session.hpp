@@ -163,6 +163,7 @@ class v1_session : public protocol_session,
     std::map<position, bool> decisions_; ///< on events of the past
     std::vector<std::pair<position, uuid_text>> undecided_;
     std::int64_t last_sent_us_ = 0;
+    std::int64_t placed_us_ = 0; ///< when a ping last had a token
 };
 
 } // namespace walcast

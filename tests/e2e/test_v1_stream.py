@@ -184,7 +184,7 @@ def test_after_a_restart(database: ArvadosDatabase, make_relay: RelayMaker, how:
             elif number == 20:
                 source.drop()
         expected = 30 + 15 + 30
-        while len(got) < expected:
+        while len(got) < expected or any(state.stage != "live" for state in source.states.values()):
             message = source.next(30)
             assert message["op"] in ("change", "live"), message
             if message["op"] == "change":
@@ -525,7 +525,9 @@ def test_pipelined_requests(shared_relay: Relay) -> None:
                        f"GET {PATH}?topic=record/{uuid} HTTP/1.1\r\n{head}GET /never HTTP/1.1\r\n{head}".encode())
         got = b""
         while b'"op":"live"' not in got:
-            got += client.recv(65536)
+            piece = client.recv(65536)
+            assert piece, got
+            got += piece
         assert [line.split()[1] for line in got.split(b"\r\n") if line.startswith(b"HTTP/1.1 ")] == [b"404", b"404", b"200"]
         client.sendall(b"x" * 300_000)
         update_record(shared_relay.database.connection, uuid, name="b")

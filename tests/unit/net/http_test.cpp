@@ -1,5 +1,6 @@
 #include "server/net/frame_header.hpp"
 #include "server/net/http.hpp"
+#include "server/protocol/query.hpp"
 
 #include <doctest/doctest.h>
 #include <string>
