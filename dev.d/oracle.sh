@@ -20,10 +20,12 @@
 #   --users N          grants: so many users (12)
 #   --keep-going       do not end at the first violation
 #   --stand-in         grants, records: not the relay, but one that knows the answers: what the oracle itself costs
+#   --pg MAJOR         the programs of PostgreSQL 15 (as it is), 16, 17 or 18
+#   --epoch N          records: transaction ids begin at N times 2^32 (0 or 1, by the seed, where PostgreSQL has pg_resetwal)
 #
 # Ends with a table of the faults, and with status 1 if a client lost an event or a change, got one twice or in a wrong order or
 # one that it may not read, has a record that is not the database's, was disconnected, or did not come back; then the relay's log and a trace of the round are in build/oracle.
-# WALCAST_PG_BIN names the programs of another PostgreSQL. The faults and the rules: tests/oracle/README.md.
+# WALCAST_PG_BIN names the programs of yet another PostgreSQL. The faults and the rules: tests/oracle/README.md.
 source "$(dirname -- "$0")/lib.sh"
 
 [[ ${1:-} =~ ^(events|grants|records)$ ]] || bad_usage "there are events, grants and records"

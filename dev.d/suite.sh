@@ -53,6 +53,10 @@ case $suite in
         compile build server/walcast
         exec tests/oracle/run.sh grants --seconds 60
         ;;
+    oracle-records)
+        compile build server/walcast
+        exec tests/oracle/run.sh records --seconds 120
+        ;;
     model) exec tests/model/run.sh ;;
     pgmatrix) exec dev.d/pgmatrix.sh slice ;;
     asan) exec dev.d/asan.sh ;;

@@ -10,11 +10,12 @@
 #   schema   the demo's tables, data and generator          e2e      the relay, with real clients and databases
 #   autobahn the Autobahn test suite, if there is Python 2.7 oracle   a minute of faults, see ./dev oracle
 #   asan     unit and db under ASan and UBSan               oracle-grants  a minute of permissions that change
-#   asan-e2e a choice of e2e under ASan and UBSan           soak     45 s of use, in which nothing grows
-#   fuzz     10 s with each fuzzer                          model    the hand-over to the stream, in every order
+#   oracle-records  two minutes of protocol v1 and faults   soak     45 s of use, in which nothing grows
+#   asan-e2e a choice of e2e under ASan and UBSan           fuzz     10 s with each fuzzer
+#   model    the hand-over to the stream, in every order
 #
-# All of them, in this order, without SUITE. (model, headers and then asan work beside e2e and what follows, which wait more
-# than they work, and give way to them.) Only if they are named, as they take long:
+# All of them without SUITE. (model, headers and then asan work beside e2e and what follows, which wait more than they work,
+# and give way to them; oracle-records beside oracle.) Only if they are named, as they take long:
 #
 #   pgmatrix a slice of e2e on the newest PostgreSQL        tidy     clang-tidy finds no fault
 #   tsan     unit and a busy relay under ThreadSanitizer
@@ -23,12 +24,12 @@
 # What it wrote is in build/test/SUITE.log.
 source "$(dirname -- "$0")/lib.sh"
 
-all=(format scripts build link unit bench db schema autobahn e2e oracle oracle-grants soak model headers asan asan-e2e fuzz)
+all=(format scripts build link unit bench db schema autobahn e2e oracle oracle-grants oracle-records soak model headers asan asan-e2e fuzz)
 named_only=(pgmatrix tidy tsan)
 # seconds; a suite that hangs is ended
 declare -A limit=([build]=1800 [e2e]=1200 [asan]=1800 [tidy]=1800 [asan-e2e]=1800 [tsan]=1800 [fuzz]=1800)
 # What works while others wait, one after the other
-declare -A beside=([e2e]="model headers asan")
+declare -A beside=([e2e]="model headers asan" [oracle]="oracle-records")
 declare -A pid=() start=()
 passed=0
 failed=0
