@@ -1,14 +1,12 @@
 #include "server/watch/event_line.hpp"
 
-#include "server/feed/value.hpp"
 #include "server/watch/incoming_frame.hpp"
 #include "server/watch/safe_text.hpp"
+#include "server/watch/watch_time.hpp"
 
 #include <algorithm>
 #include <array>
 #include <cctype>
-#include <ctime>
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <string_view>
 
@@ -77,26 +75,6 @@ std::string_view paint_of(std::string_view event_type) {
            : event_type == "delete" ? "31"
            : event_type == "stderr" ? "35"
                                     : "36";
-}
-
-std::tm calendar(std::int64_t unix_us, watch_clock clock) {
-    const auto seconds = static_cast<std::time_t>(unix_us / 1'000'000 - (unix_us % 1'000'000 < 0 ? 1 : 0));
-    std::tm made{};
-    if (clock == watch_clock::utc)
-        ::gmtime_r(&seconds, &made);
-    else
-        ::localtime_r(&seconds, &made);
-    return made;
-}
-
-std::string time_text(const json &event, const line_style &style) {
-    const auto unix_us = parse_timestamp(text_member(event, "event_at"));
-    if (!unix_us)
-        return "--:--:--";
-    const auto then = calendar(*unix_us, style.clock);
-    const auto now = calendar(style.now_us, style.clock);
-    const bool today = then.tm_yday == now.tm_yday && then.tm_year == now.tm_year;
-    return today ? fmt::format("{:%H:%M:%S}", then) : fmt::format("{:%Y-%m-%d %H:%M:%S}", then);
 }
 
 /// `arvados#containerRequest` as `container_request`.
@@ -241,7 +219,7 @@ void write_changes(line_writer &line, const attribute_changes &changes) {
 
 std::string event_line(const rapidjson::Value &event, const line_style &style) {
     line_writer line(style.color);
-    line.column(time_text(event, style), 8, dim);
+    line.column(time_text(text_member(event, "event_at"), style.clock, style.now_us), 8, dim);
     const auto type = text_member(event, "event_type");
     line.column(type.empty() ? "-" : type, type_width, paint_of(type));
     const auto kind = short_kind(text_member(event, "object_kind"));

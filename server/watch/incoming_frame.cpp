@@ -15,13 +15,20 @@ bool is_shallow_json(std::string_view text) {
 }
 } // namespace
 
+rapidjson::Document parse_object(std::string_view text) {
+    rapidjson::Document made;
+    if (is_shallow_json(text))
+        made.Parse<rapidjson::kParseIterativeFlag>(text.data(), text.size());
+    if (made.HasParseError() || !made.IsObject())
+        made.SetNull();
+    return made;
+}
+
 incoming_frame parse_frame(std::string_view text) {
     incoming_frame made;
-    if (!is_shallow_json(text))
-        return made;
-    auto &content = made.content;
-    content.Parse<rapidjson::kParseIterativeFlag>(text.data(), text.size());
-    if (content.HasParseError() || !content.IsObject())
+    made.content = parse_object(text);
+    const auto &content = made.content;
+    if (!content.IsObject())
         return made;
     if (content.MemberCount() == 0) {
         made.kind = frame_kind::idle;

@@ -23,6 +23,9 @@ struct incoming_frame {
     rapidjson::Document content;    ///< an object unless the kind is unknown
 };
 
+/// A JSON object; null when the text is anything else, or nested deeper than any server's messages are.
+[[nodiscard]] rapidjson::Document parse_object(std::string_view text);
+
 [[nodiscard]] incoming_frame parse_frame(std::string_view text);
 
 /// The member as text; empty when it is missing or something else.

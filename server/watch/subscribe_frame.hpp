@@ -21,6 +21,8 @@ class subscribe_frame {
     /// `{"method":"subscribe","filters":[…],"last_log_id":N}`. `received` is the id of the event received
     /// last, if any: the server goes on after it.
     [[nodiscard]] std::string text(std::optional<std::int64_t> received) const;
+    /// The conditions, a JSON array.
+    [[nodiscard]] const std::string &filters() const { return filters_; }
 
   private:
     std::string filters_;                   ///< a JSON array

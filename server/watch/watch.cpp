@@ -1,29 +1,27 @@
 #include "server/watch/watch.hpp"
 
 #include "server/ops/clock.hpp"
-#include "server/watch/event_line.hpp"
-#include "server/watch/incoming_frame.hpp"
+#include "server/watch/conversation.hpp"
+#include "server/watch/event_watch.hpp"
 #include "server/watch/reconnect_delay.hpp"
 #include "server/watch/safe_text.hpp"
-#include "server/watch/subscribe_frame.hpp"
+#include "server/watch/topic_watch.hpp"
 #include "server/watch/watch_client.hpp"
 #include "server/watch/watch_error.hpp"
+#include "server/watch/watch_printer.hpp"
+#include "server/watch/watch_words.hpp"
 
 #include <algorithm>
-#include <cerrno>
-#include <cstdio>
+#include <csignal>
 #include <cstdlib>
-#include <cstring>
 #include <fmt/format.h>
 #include <fstream>
+#include <memory>
 #include <unistd.h>
 
 namespace walcast {
 
 namespace {
-
-/// Of a message that cannot be read, or of a refusal's words.
-constexpr std::size_t most_shown = 200;
 
 std::string_view environment(const char *name) {
     const char *value = std::getenv(name);
@@ -50,123 +48,60 @@ std::string find_token(const watch_options &options) {
     return trimmed(line);
 }
 
-line_color choose_color(const watch_options &options) {
-    if (options.output == watch_output::json || options.color == color_mode::never)
-        return line_color::off;
-    const bool wanted =
-        options.color == color_mode::always ||
-        (::isatty(STDOUT_FILENO) == 1 && environment("NO_COLOR").empty() && environment("TERM") != "dumb");
-    return wanted ? line_color::on : line_color::off;
+/// Connects, and connects again, until it was ended. Throws when it cannot go on.
+int converse(conversation &talk, const watch_url &where, certificate_check check) {
+    watch_client client(where, check);
+    reconnect_delay delay(static_cast<unsigned>(unix_microseconds() ^ ::getpid()));
+    std::string said;
+    for (;;) {
+        bool done = false;
+        const auto end = client.run(talk.opening(), [&](std::string_view frame) {
+            const auto verdict = talk.received(frame);
+            done = verdict == frame_verdict::stop;
+            return verdict;
+        });
+        if (!talk.failure().empty())
+            throw watch_error(talk.failure());
+        if (end.how == ending::stopped) {
+            if (!done)
+                talk.interrupted();
+            return talk.exit_code();
+        }
+        const auto why = end.how == ending::left ? talk.reason_to_leave() : end.why;
+        if (end.how == ending::impossible || !talk.ever_agreed())
+            throw watch_error(fmt::format("{}: {}", where.shown, why));
+        if (talk.agreed())
+            delay.reset();
+        if (talk.agreed() || why != said) // the same failure again and again is said once
+            notice(fmt::format("{}: {}; trying again until it works", where.shown, why));
+        said = why;
+        if (client.pause(talk.retry_after() + delay.next()) == watch_client::pause_end::stopped) {
+            talk.interrupted();
+            return talk.exit_code();
+        }
+    }
 }
 
-void notice(std::string_view text) {
-    fmt::print(stderr, "walcast watch: {}\n", text);
+int watch_or_throw(const watch_options &options) {
+    const auto wish = read_watch_words(options, environment("WALCAST_URL"));
+    const auto token = find_token(options);
+    const auto where =
+        parse_watch_url(wish.url, token, wish.topics.empty() ? watch_protocol::v0 : watch_protocol::v1);
+    watch_printer printer(options);
+    std::unique_ptr<conversation> talk;
+    if (wish.topics.empty())
+        talk = std::make_unique<event_watch>(options, where.shown, printer);
+    else
+        talk = std::make_unique<topic_watch>(options, wish.topics, where, token, printer);
+    return converse(*talk, where, options.check);
 }
-
-/// Everything but the socket: what to subscribe to, what has come, what to print.
-class watcher {
-  public:
-    explicit watcher(const watch_options &options)
-        : options_(options)
-        , color_(choose_color(options))
-        , subscribe_(options, unix_microseconds())
-        , where_(parse_watch_url(options.url, find_token(options)))
-        , client_(where_, options.check)
-        , delay_(static_cast<unsigned>(unix_microseconds() ^ ::getpid())) {}
-
-    /// Returns when it was ended, throws when it cannot go on.
-    void run() {
-        std::string said;
-        for (;;) {
-            subscribed_ = false;
-            const auto end = client_.run(subscribe_.text(last_id_),
-                                         [this](std::string_view frame) { return received(frame); });
-            if (!failure_.empty())
-                throw watch_error(failure_);
-            if (end.how == ending::stopped)
-                return;
-            if (end.how == ending::impossible || !ever_subscribed_)
-                throw watch_error(fmt::format("{}: {}", where_.shown, end.why));
-            if (subscribed_)
-                delay_.reset();
-            if (subscribed_ || end.why != said) // the same failure again and again is said once
-                notice(fmt::format("{}: {}; trying again until it works", where_.shown, end.why));
-            said = end.why;
-            if (client_.pause(delay_.next()) == watch_client::pause_end::stopped)
-                return;
-        }
-    }
-
-  private:
-    frame_verdict received(std::string_view text) {
-        const auto frame = parse_frame(text);
-        switch (frame.kind) {
-        case frame_kind::idle:
-            return frame_verdict::go_on;
-        case frame_kind::accepted:
-            accepted();
-            return frame_verdict::go_on;
-        case frame_kind::refused:
-            failure_ = fmt::format("{}: the server refuses the subscription with status {}", where_.shown,
-                                   frame.status);
-            if (const auto message = text_member(frame.content, "message"); !message.empty())
-                failure_ += ": " + safe_text(shortened(message, most_shown));
-            return frame_verdict::stop;
-        case frame_kind::unknown:
-            notice("a message that is no event: " + safe_text(shortened(text, most_shown)));
-            return frame_verdict::go_on;
-        case frame_kind::event:
-            break;
-        }
-        if (frame.id)
-            last_id_ = frame.id;
-        return print(text, frame);
-    }
-
-    void accepted() {
-        if (!ever_subscribed_)
-            notice("subscribed to " + where_.shown);
-        else if (last_id_)
-            notice(fmt::format("subscribed again, from behind event {}", *last_id_));
-        else
-            notice("subscribed again; what happened meanwhile is not shown, as no event had come before");
-        subscribed_ = ever_subscribed_ = true;
-    }
-
-    frame_verdict print(std::string_view text, const incoming_frame &frame) {
-        auto line = options_.output == watch_output::json
-                        ? safe_json_line(text)
-                        : event_line(frame.content, {color_, options_.clock, unix_microseconds()});
-        line += '\n';
-        if (std::fwrite(line.data(), 1, line.size(), stdout) != line.size() || std::fflush(stdout) != 0) {
-            if (errno != EPIPE) // whoever read has seen enough
-                failure_ = fmt::format("standard output: {}", std::strerror(errno));
-            return frame_verdict::stop;
-        }
-        ++printed_;
-        return options_.count && printed_ >= *options_.count ? frame_verdict::stop : frame_verdict::go_on;
-    }
-
-    const watch_options &options_;
-    line_color color_;
-    subscribe_frame subscribe_;
-    watch_url where_;
-    watch_client client_;
-    reconnect_delay delay_;
-    std::optional<std::int64_t> last_id_; ///< of the event received last, which is not always the largest
-    std::uint64_t printed_ = 0;
-    bool subscribed_ = false; ///< on this connection
-    bool ever_subscribed_ =
-        false;            ///< on any: then the server, the token and the filters are as they should be
-    std::string failure_; ///< why the handler stopped, if not because all is done
-};
 
 } // namespace
 
 int watch(const watch_options &options) {
+    std::signal(SIGPIPE, SIG_IGN); // whoever reads has seen enough: that is for print() to find out
     try {
-        watcher(options).run();
-        return 0;
+        return watch_or_throw(options);
     } catch (const std::exception &error) {
         notice(error.what());
         return 1;

@@ -127,19 +127,18 @@ class watch_client::impl {
         });
     }
 
-    connection_end run(const std::string &subscribe, const frame_handler &handler) {
+    connection_end run(const std::vector<std::string> &opening, const frame_handler &handler) {
         if (stopping_)
             return {};
         connection_end made;
         std::exception_ptr thrown;
-        asio::co_spawn(context_,
-                       where_.over == transport::tls ? over_tls(subscribe, handler)
-                                                     : over_tcp(subscribe, handler),
-                       [&](std::exception_ptr exception, connection_end end) {
-                           thrown = exception;
-                           made = std::move(end);
-                           context_.stop();
-                       });
+        asio::co_spawn(
+            context_, where_.over == transport::tls ? over_tls(opening, handler) : over_tcp(opening, handler),
+            [&](std::exception_ptr exception, connection_end end) {
+                thrown = exception;
+                made = std::move(end);
+                context_.stop();
+            });
         turn();
         if (thrown)
             std::rethrow_exception(thrown);
@@ -204,17 +203,19 @@ class watch_client::impl {
         co_return std::nullopt;
     }
 
-    asio::awaitable<connection_end> over_tcp(const std::string &subscribe, const frame_handler &handler) {
+    asio::awaitable<connection_end> over_tcp(const std::vector<std::string> &opening,
+                                             const frame_handler &handler) {
         websocket::stream<beast::tcp_stream> stream(context_);
         auto &tcp = stream.next_layer();
         const interruptible scope(*this);
         if (auto failed = co_await connect(tcp))
             co_return std::move(*failed);
         tcp.expires_never(); // from here on the WebSocket has its own deadlines
-        co_return co_await converse(stream, subscribe, handler);
+        co_return co_await converse(stream, opening, handler);
     }
 
-    asio::awaitable<connection_end> over_tls(const std::string &subscribe, const frame_handler &handler) {
+    asio::awaitable<connection_end> over_tls(const std::vector<std::string> &opening,
+                                             const frame_handler &handler) {
         websocket::stream<tls_stream> stream(context_, *tls_);
         auto &tcp = beast::get_lowest_layer(stream);
         const interruptible scope(*this);
@@ -234,12 +235,13 @@ class watch_client::impl {
             co_return tls_failure(error, checked ? SSL_get_verify_result(handle) : X509_V_OK);
         }
         tcp.expires_never();
-        co_return co_await converse(stream, subscribe, handler);
+        co_return co_await converse(stream, opening, handler);
     }
 
     /// From the upgrade to the end.
     template <class Stream>
-    asio::awaitable<connection_end> converse(websocket::stream<Stream> &stream, const std::string &subscribe,
+    asio::awaitable<connection_end> converse(websocket::stream<Stream> &stream,
+                                             const std::vector<std::string> &opening,
                                              const frame_handler &handler) {
         stream.set_option(websocket::stream_base::timeout{opening_time, idle_time, true});
         stream.set_option(websocket::stream_base::decorator([](websocket::request_type &request) {
@@ -259,24 +261,30 @@ class watch_client::impl {
                 websocket::stream_base::timeout{closing_time, websocket::stream_base::none(), false});
             stream.async_close(websocket::close_code::normal, [](error_code) {});
         };
-        if (const auto [unsent, length] = co_await stream.async_write(asio::buffer(subscribe), result_of);
-            unsent)
-            co_return connection_end{ending::lost, describe(unsent)};
-        for (beast::flat_buffer buffer; !stopping_; buffer.clear()) {
+        for (const auto &message : opening)
+            if (const auto [unsent, length] = co_await stream.async_write(asio::buffer(message), result_of);
+                unsent)
+                co_return connection_end{ending::lost, describe(unsent)};
+        bool leaving = false;
+        for (beast::flat_buffer buffer; !stopping_ && !leaving; buffer.clear()) {
             if (const auto [unread, length] = co_await stream.async_read(buffer, result_of); unread)
                 co_return read_failure(unread, stream.reason());
             const auto bytes = buffer.cdata();
-            if (handler({static_cast<const char *>(bytes.data()), bytes.size()}) == frame_verdict::stop)
+            const auto verdict = handler({static_cast<const char *>(bytes.data()), bytes.size()});
+            leaving = verdict == frame_verdict::leave;
+            if (verdict == frame_verdict::stop)
                 stop();
+            else if (leaving)
+                std::exchange(interrupt_, nullptr)();
             if (buffer.capacity() > keep_buffer) {
                 buffer.clear();
                 buffer.shrink_to_fit();
             }
         }
-        // A read takes what still comes, and ends with the goodbye that stop() began.
+        // A read takes what still comes, and ends with the goodbye that has begun.
         for (beast::flat_buffer rest;; rest.clear())
             if (const auto [unread, length] = co_await stream.async_read(rest, result_of); unread)
-                co_return connection_end{};
+                co_return connection_end{leaving ? ending::left : ending::stopped, {}};
     }
 
     [[nodiscard]] std::string host_header() const {
@@ -299,8 +307,8 @@ watch_client::watch_client(watch_url where, certificate_check check)
 
 watch_client::~watch_client() = default;
 
-connection_end watch_client::run(const std::string &subscribe, const frame_handler &handler) {
-    return impl_->run(subscribe, handler);
+connection_end watch_client::run(const std::vector<std::string> &opening, const frame_handler &handler) {
+    return impl_->run(opening, handler);
 }
 
 watch_client::pause_end watch_client::pause(std::chrono::milliseconds length) {

@@ -10,11 +10,13 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace walcast {
 
 enum class ending : std::uint8_t {
     stopped,     ///< as wanted: by a signal or by the handler
+    left,        ///< by the handler
     lost,        ///< it was open, and then was not
     unreachable, ///< it never opened; later it may
     impossible,  ///< trying again would change nothing
@@ -26,7 +28,11 @@ struct connection_end {
     std::string why;
 };
 
-enum class frame_verdict : std::uint8_t { go_on, stop };
+enum class frame_verdict : std::uint8_t {
+    go_on,
+    leave, ///< say goodbye on this connection: it is lost, as it were
+    stop,  ///< say goodbye for good
+};
 
 /// The WebSocket side of `walcast watch`: one connection after the other to one server, over TCP or TLS.
 ///
@@ -46,8 +52,8 @@ class watch_client {
     watch_client(const watch_client &) = delete;
     watch_client &operator=(const watch_client &) = delete;
 
-    /// Connects, sends `subscribe`, and hands each message to the handler.
-    [[nodiscard]] connection_end run(const std::string &subscribe, const frame_handler &handler);
+    /// Connects, sends each message of `opening`, and hands each message that comes to the handler.
+    [[nodiscard]] connection_end run(const std::vector<std::string> &opening, const frame_handler &handler);
 
     enum class pause_end : std::uint8_t { over, stopped };
     [[nodiscard]] pause_end pause(std::chrono::milliseconds length);

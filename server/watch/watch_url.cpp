@@ -16,6 +16,8 @@ namespace urls = boost::urls;
 
 namespace {
 
+constexpr std::string_view v0_path = "/websocket", v1_path = "/arvados/v1/events.ws";
+
 /// For the message about a URL that is none: what may be a token in it is left out.
 std::string without_query(std::string_view url) {
     return quoted_text(shortened(url.substr(0, url.find_first_of("?#")), 200));
@@ -33,7 +35,7 @@ bool has_token(const urls::url_view &url) {
 
 } // namespace
 
-watch_url parse_watch_url(std::string_view text, std::string_view token) {
+watch_url parse_watch_url(std::string_view text, std::string_view token, watch_protocol protocol) {
     // Without `//` after the scheme Boost.URL 1.81 fails an assertion of its own where the path is empty.
     const auto colon = text.find(':');
     const bool has_authority = colon != text.npos && text.substr(colon).starts_with("://");
@@ -60,7 +62,8 @@ watch_url parse_watch_url(std::string_view text, std::string_view token) {
     made.host = host;
     made.port = url.has_port() ? std::string(url.port()) : tls ? "443" : "80";
     const auto path = std::string(url.encoded_path());
-    made.target = path.empty() || path == "/" ? "/websocket" : path;
+    const bool usual = path.empty() || path == "/" || path == v0_path;
+    made.target = !usual ? path : protocol == watch_protocol::v0 ? v0_path : v1_path;
     made.shown =
         fmt::format("{}://{}{}", tls ? "wss" : "ws", std::string(url.encoded_host_and_port()), made.target);
     char separator = '?';
@@ -68,7 +71,8 @@ watch_url parse_watch_url(std::string_view text, std::string_view token) {
         made.target += '?' + std::string(url.encoded_query());
         separator = '&';
     }
-    if (!has_token(url))
+    made.has_token = has_token(url);
+    if (!made.has_token && protocol == watch_protocol::v0)
         made.target +=
             separator + ("api_token=" + urls::encode({token.data(), token.size()}, urls::unreserved_chars));
     return made;

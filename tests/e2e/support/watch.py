@@ -10,6 +10,7 @@ from typing import Any
 from support.arvados import SYSTEM_ROOT_TOKEN
 from support.paths import RELAY
 from support.relay import Relay
+from support.v1_schema import problem_of
 from support.wait import until
 
 
@@ -75,6 +76,28 @@ class Watch:
     def ids(self) -> list[int]:
         """Of the events, with --json."""
         return [json.loads(line)["id"] for line in self.lines]
+
+    def messages(self) -> list[dict[str, Any]]:
+        """Of topics, with --json; each is as the schema has it."""
+        made = [json.loads(line) for line in self.lines]
+        for message in made:
+            problem = problem_of(message)
+            assert problem is None, problem
+        return made
+
+    def told(self, column: str = "name") -> list[Any]:
+        """A column's values in the states and changes, None where there is no record; with --json."""
+        return [(message["record"] or {}).get(column) for message in self.messages() if "record" in message]
+
+    def blocks(self) -> list[list[str]]:
+        """Of topics, without --json: each head, without its time, and what is below it."""
+        made: list[list[str]] = []
+        for line in list(self.lines):
+            if line.startswith("  "):
+                made[-1].append(line.strip())
+            else:
+                made.append([line.split(" ", 1)[1]])
+        return made
 
     def signal(self, what: signal.Signals) -> None:
         self.process.send_signal(what)

@@ -57,3 +57,16 @@ TEST_CASE("what is no URL of a server; the message has nothing of a token") {
     CHECK_THROWS_AS((void)parse_watch_url("ws://h", ""), watch_error);
     CHECK_THROWS_AS((void)parse_watch_url("ws://h?api_token=", ""), watch_error);
 }
+
+TEST_CASE("by protocol v1 the token stays out of the URL, and one URL does for both protocols") {
+    const auto of = [](const char *url) { return parse_watch_url(url, "t", watch_protocol::v1); };
+    CHECK(of("ws://h").target == "/arvados/v1/events.ws");
+    CHECK(of("ws://h/websocket").target == "/arvados/v1/events.ws");
+    CHECK(of("ws://h/elsewhere?a=b").target == "/elsewhere?a=b");
+    CHECK(of("wss://h/websocket").shown == "wss://h/arvados/v1/events.ws");
+    CHECK(!of("ws://h").has_token);
+    const auto given = parse_watch_url("ws://h/websocket?api_token=x", "", watch_protocol::v1);
+    CHECK(given.has_token);
+    CHECK(given.target == "/arvados/v1/events.ws?api_token=x");
+    CHECK_THROWS_AS((void)parse_watch_url("ws://h", "", watch_protocol::v1), watch_error);
+}
