@@ -75,9 +75,11 @@ void query_pool::complain(const std::string &problem) {
 
 void query_pool::work() {
     std::unique_ptr<pqxx::connection> connection;
+    bool settled = false; // the connection has been told how values are to look
     backoff patience(50ms, 2s);
     std::unique_lock lock(mutex_);
     const auto forget_connection = [&] {
+        settled = false;
         if (std::exchange(connection, nullptr))
             --usage_.busy;
     };
@@ -103,6 +105,10 @@ void query_pool::work() {
                 lock.unlock();
             }
             const stall_guard::watch within(guard_, connection->sock(), job_limit);
+            if (!settled) {
+                known_forms(*connection);
+                settled = true;
+            }
             next.run(*connection);
             patience.reset();
         } catch (const pqxx::broken_connection &error) {

@@ -11,10 +11,12 @@
 namespace walcast {
 
 /// libpq parameters of the connection that a source lives on. Dead peers are noticed by the kernel, also
-/// while we only send or only wait; and values come in the one form that the decoders know.
+/// while we only send or only wait; and values come in the one form that the decoders know, whatever the
+/// database's defaults are: see known_forms in db/connection.hpp.
 inline constexpr const char *source_parameters =
     " application_name=walcast keepalives=1 keepalives_idle=10 keepalives_interval=5 keepalives_count=3"
-    " tcp_user_timeout=30000 options='-c datestyle=ISO -c client_encoding=UTF8'";
+    " tcp_user_timeout=30000 options='-c datestyle=ISO -c intervalstyle=postgres -c timezone=UTC"
+    " -c extra_float_digits=1 -c bytea_output=hex -c client_encoding=UTF8'";
 
 /// Transactions that are read while they are in progress (Walcast.StreamTransactions).
 struct stream_status {
