@@ -102,7 +102,7 @@ class echo_server {
         auto websocket = std::make_shared<websocket_connection>(box, most_message_bytes, outbox_bytes);
         connections_[box.get()].websocket = websocket;
         websocket->accept(
-            request, [](websocket_connection &to) { return std::make_shared<echo_session>(to); },
+            request, [to = websocket.get()](output &) { return std::make_shared<echo_session>(*to); },
             [this, box] { connections_.erase(box.get()); });
     }
 
