@@ -196,11 +196,6 @@ void grants_desk::begin_anew(std::uint64_t epoch) {
     }
 }
 
-void grants_desk::overtaken() {
-    for (auto &[user, topic] : topics_)
-        topic->begin_past(window_.processed());
-}
-
 void grants_desk::sweep() {
     for (const auto &user : std::exchange(deserted_, {}))
         if (auto *topic = find(user); topic != nullptr && topic->members.empty())

@@ -103,8 +103,6 @@ class grants_desk {
 
     /// The stream goes on elsewhere: nothing is known.
     void begin_anew(std::uint64_t epoch);
-    /// Transactions have been passed by, whose changes were not there any more.
-    void overtaken();
     /// Forgets what the feed does not hold, and topics without members.
     void sweep();
     void trim();

@@ -118,8 +118,10 @@ void topic_hub::process(std::uint64_t number) {
             sweep();
         return;
     }
-    if (!window_.holds(number))
+    if (!window_.holds(number)) {
+        note_grants(number);
         return overtaken();
+    }
     window_.each_segment(number, [this](const transaction &segment) {
         moment_ = segment.committed_at();
         principals_.read(segment);
@@ -286,7 +288,6 @@ void topic_hub::begin_epoch(const batch &next) {
 void topic_hub::overtaken() {
     principals_.begin_anew(now());
     desk_.begin_anew(false);
-    grants_.overtaken();
     for (auto *session : std::vector(sessions_.begin(), sessions_.end()))
         session->begin_anew(v1_reset::lagging);
 }

@@ -326,9 +326,15 @@ void v1_session::ask_decisions() {
 
 void v1_session::begin_anew(v1_reset why) {
     suspend();
-    for (auto &one : subscriptions_)
-        if (one.is == v1_subscription::standing::live || one.is == v1_subscription::standing::resuming)
+    const auto newest = hub_.window().processed();
+    for (auto &one : subscriptions_) {
+        // What the feed does not hold the judge has seen, and nothing that was to be told of it.
+        const bool untouched = why == v1_reset::lagging && one.is == v1_subscription::standing::live &&
+                               one.grants != nullptr && newest > 0 && one.grants->reaches(newest - 1);
+        if (!untouched &&
+            (one.is == v1_subscription::standing::live || one.is == v1_subscription::standing::resuming))
             reset(one, why);
+    }
 }
 
 void v1_session::tick() {

@@ -43,6 +43,9 @@ def follower(shared_relay: Relay, institute: Institute, user: str) -> Iterator[F
         follower.expect_state()
         yield follower
 
+#: Targets of a rebuild that the server sends before its commit.
+LARGE = 40_000
+
 
 def test_a_link_that_goes_and_comes(follower: Follower, institute: Institute, user: str) -> None:
     """With all that lies below its head."""
@@ -163,6 +166,24 @@ def test_a_rebuild(follower: Follower, institute: Institute, user: str, how: str
     with institute.transaction():
         pass
     follower.expect({marker})
+
+
+def test_a_large_rebuild(client: V1Client, follower: Follower, institute: Institute, user: str) -> None:
+    """Streamed before its commit, in segments. Of who is watched and who is not."""
+    connection = institute.connection
+    connection.execute("""insert into materialized_permissions
+        select uuid, 'zzzzz-j7d0g-big' || lpad(number::text, 12, '0'), 1, true
+        from generate_series(1, %s) as number, unnest(%s::text[]) as uuid""", [LARGE, [user, institute.user()]])
+    assert follower.one.expect("change", 60)["record"]["gained"] == LARGE
+    with connection.transaction():
+        for statement in REBUILDS["deleted"]:
+            connection.execute(statement)
+        connection.execute("delete from materialized_permissions where target_uuid = 'zzzzz-j7d0g-big000000000007'")
+    record = follower.one.expect("change", 60)["record"]
+    assert record == {"gained": 0, "lost": 1, "gained_uuids": [], "lost_uuids": ["zzzzz-j7d0g-big000000000007"], "all": False}
+    connection.execute("delete from materialized_permissions where target_uuid like 'zzzzz-j7d0g-big%%'")
+    assert follower.one.expect("change", 60)["record"]["lost"] == LARGE - 1
+    client.subscribe(f"grants/{user}").expect_snapshot()
 
 
 def test_trash_is_no_change(follower: Follower, institute: Institute, user: str) -> None:

@@ -285,6 +285,36 @@ def test_everything_in_order(small: Site) -> None:
         assert ledger.targets == targets(small.connection, small.user)
 
 
+def test_transactions_larger_than_the_feed(relay_of_one: Relay) -> None:
+    """A rebuild of any size is no change; where something is another behind it, the count comes anew."""
+    relay_of_one.cluster["Walcast"].update(FeedBytes="1MiB")
+    site = Site(relay_of_one.start())
+    uuids = [new_uuid("j7d0g") for _ in range(10_000)]
+    site.give(uuids)
+    rebuild = ["create temporary table kept on commit drop as select * from materialized_permissions",
+               "delete from materialized_permissions", "insert into materialized_permissions select * from kept"]
+    with v1_client(site.relay) as client:
+        follower, record = Follower(client, site.institute, site.user), client.record(site.user)
+        follower.expect_state()
+        site.give([first := new_uuid("j7d0g")])
+        follower.expect({first})
+        with site.connection.transaction():
+            for statement in rebuild:
+                site.connection.execute(statement)
+        record.expect_reset("lagging", 30)
+        site.give([marker := new_uuid("j7d0g")])
+        follower.expect({marker})
+        with site.connection.transaction():
+            for statement in rebuild:
+                site.connection.execute(statement)
+            site.connection.execute("delete from materialized_permissions where target_uuid = %s", [marker])
+        follower.one.expect("reset", 30, reason="lagging")
+        follower.expect_state()
+        site.give([marker])
+        follower.expect({marker})
+    site.institute.close()
+
+
 def test_more_than_is_kept(small: Site) -> None:
     """The count is right again, and what follows is told."""
     with Sleeper(small.relay) as sleeper:
