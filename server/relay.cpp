@@ -378,7 +378,8 @@ std::string relay::status() {
     };
     writer.StartObject();
     text("server", "walcast/" WALCAST_VERSION);
-    number("uptime_s", static_cast<std::uint64_t>((unix_microseconds() - started_us_) / 1'000'000));
+    number("uptime_s", static_cast<std::uint64_t>(
+                           std::max<std::int64_t>(unix_microseconds() - started_us_, 0) / 1'000'000));
     number("shards", shards_.size());
     number("backlog_bytes", backlog());
     text("coverage_problem", coverage_.problem());

@@ -83,8 +83,12 @@ void token_service::find(const std::string &token, std::int64_t not_before_us, a
         auto &known = entries_[key];
         const bool recent =
             known.last.asked_at_us >= not_before_us || known.last.is == verdict::finding::unknown;
+        // An answer from the future is one of before the clock was set back.
+        const bool dated = known.last.is == verdict::finding::unknown
+                               ? known.good_until_us - now <= longest_backoff_us
+                               : known.last.asked_at_us <= now;
         const bool dead = known.last.is == verdict::finding::valid && !known.last.who.alive(now);
-        if (known.waiting.empty() && now < known.good_until_us && recent && !dead) {
+        if (known.waiting.empty() && now < known.good_until_us && recent && dated && !dead) {
             const auto last = known.last;
             lock.unlock();
             probe_.remembered();

@@ -1,5 +1,7 @@
 #include "server/judge/judge.hpp"
 
+#include "server/feed/elapsed.hpp"
+
 #include <algorithm>
 #include <iterator>
 #include <utility>
@@ -264,7 +266,7 @@ void judge::hand_over() {
 void judge::tick(std::int64_t now_us) {
     for (auto &one : std::exchange(again_, {}))
         ask(std::move(one));
-    if (polls_ && grants_.anybody() && !loading() && now_us - polled_at_us_ >= poll_interval_us) {
+    if (polls_ && grants_.anybody() && !loading() && has_elapsed(polled_at_us_, now_us, poll_interval_us)) {
         polled_at_us_ = now_us;
         grants_.reload(true);
         hidden_asked_ = false;

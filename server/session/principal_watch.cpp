@@ -70,6 +70,9 @@ void principal_watch::begin_anew(std::int64_t now_us) {
 bool principal_watch::bring_up_to_date(verdict &answer, std::int64_t now_us) {
     if (answer.asked_at_us < 0)
         return true; // timeless
+    // The clock was set back: what is asked from now on is as good as before.
+    since_us_ = std::min(since_us_, now_us);
+    newest_asked_us_ = std::min(newest_asked_us_, now_us);
     if (answer.asked_at_us < since_us_ || now_us - answer.asked_at_us > remembered_us)
         return answer.is == verdict::finding::valid && !answer.seen && answer.asked_at_us >= since_us_;
     if (!answer.seen)

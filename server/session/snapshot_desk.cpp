@@ -1,5 +1,7 @@
 #include "server/session/snapshot_desk.hpp"
 
+#include "server/feed/elapsed.hpp"
+
 #include <algorithm>
 #include <utility>
 
@@ -169,7 +171,7 @@ void snapshot_desk::forget_settled() {
 void snapshot_desk::tick(std::int64_t now_us, bool in_use) {
     forget_settled();
     if (polling_ || bound_ >= window_.processed() ||
-        now_us - polled_at_us_ < (in_use ? poll_interval_us : idle_poll_interval_us))
+        !has_elapsed(polled_at_us_, now_us, in_use ? poll_interval_us : idle_poll_interval_us))
         return;
     polling_ = true;
     polled_at_us_ = now_us;

@@ -1,5 +1,6 @@
 // The part of v0_session that knows whom it speaks for: it asks, is told by the stream, and asks again.
 
+#include "server/feed/elapsed.hpp"
 #include "server/session/v0_session.hpp"
 
 #include "server/access/readers.hpp"
@@ -91,7 +92,7 @@ bool v0_session::awaits_grants() const {
 
 bool v0_session::settled() const {
     constexpr std::int64_t patience_us = 2 * second_us;
-    return (met_ && !awaits_grants()) || hub_.now() - opened_us_ >= patience_us;
+    return (met_ && !awaits_grants()) || has_elapsed(opened_us_, hub_.now(), patience_us);
 }
 
 void v0_session::become(std::uint64_t from, std::optional<principal> who) {
@@ -155,7 +156,7 @@ void v0_session::suspend(std::uint64_t from) {
     in_doubt_ = true;
     doubted_at_us_ = hub_.now();
     // Never more than one question a second: the answer may come from a clock that is behind.
-    if (!asking_ && hub_.now() - looked_up_us_ >= second_us)
+    if (!asking_ && has_elapsed(looked_up_us_, hub_.now(), second_us))
         look_up_token(doubted_at_us_);
 }
 
@@ -231,12 +232,14 @@ void v0_session::decide(std::vector<std::pair<log_id, uuid_text>> events, std::f
 void v0_session::tick_principal() {
     if (asking_)
         return;
-    const auto since = hub_.now() - looked_up_us_;
+    const auto since = [this](std::int64_t span_us) {
+        return has_elapsed(looked_up_us_, hub_.now(), span_us);
+    };
     const auto &who = who_.now().who;
     const bool renews = who && who->refreshes_at - hub_.now() < renewal_us && who->exists;
-    if (in_doubt_ ? since >= second_us
-                  : since >= (hub_.exact() ? lookup_interval_us : blind_interval_us) ||
-                        (renews && since >= second_us))
+    if (in_doubt_
+            ? since(second_us)
+            : since(hub_.exact() ? lookup_interval_us : blind_interval_us) || (renews && since(second_us)))
         look_up_token(in_doubt_ ? doubted_at_us_ : hub_.exact() ? 0 : hub_.now() - blind_age_us);
 }
 

@@ -1,5 +1,6 @@
 #include "server/session/v0_session.hpp"
 
+#include "server/feed/elapsed.hpp"
 #include "server/protocol/v0_encode.hpp"
 #include "server/protocol/v0_request.hpp"
 
@@ -201,9 +202,9 @@ void v0_session::tick() {
     tick_principal();
     if (!met_ && settled())
         out_.resume_input();
-    if (hub_.now() - last_sent_us_ >= hub_.limits().send_interval_us && out_.queued_bytes() == 0)
+    if (has_elapsed(last_sent_us_, hub_.now(), hub_.limits().send_interval_us) && out_.queued_bytes() == 0)
         reply(v0_idle);
-    if (ask_again_us_ && hub_.now() >= *ask_again_us_) {
+    if (ask_again_us_ && has_elapsed(*ask_again_us_ - patience_us_, hub_.now(), patience_us_)) {
         ask_again_us_.reset();
         waiting_ = false;
         pump();

@@ -2,6 +2,7 @@
 
 #include "server/access/readers.hpp"
 #include "server/access/scopes.hpp"
+#include "server/feed/elapsed.hpp"
 #include "server/session/topic_hub.hpp"
 #include "server/session/v1_session.hpp"
 
@@ -167,7 +168,7 @@ void v1_session::suspend() {
     in_doubt_ = true;
     doubted_at_us_ = hub_.now();
     // Never more than one question a second: the answer may come from a clock that is behind.
-    if (!looking_ && hub_.now() - looked_up_us_ >= second_us)
+    if (!looking_ && has_elapsed(looked_up_us_, hub_.now(), second_us))
         look_up_token(doubted_at_us_);
 }
 
@@ -180,11 +181,12 @@ void v1_session::tick_principal() {
     }
     if (token_.empty() || looking_)
         return;
-    const auto since = hub_.now() - looked_up_us_;
+    const auto since = [this](std::int64_t span_us) {
+        return has_elapsed(looked_up_us_, hub_.now(), span_us);
+    };
     const bool known = who_ && who_->exists;
     const bool renews = known && who_->refreshes_at - hub_.now() < renewal_us;
-    if (in_doubt_ ? since >= second_us
-                  : known && (since >= lookup_interval_us || (renews && since >= second_us)))
+    if (in_doubt_ ? since(second_us) : known && (since(lookup_interval_us) || (renews && since(second_us))))
         look_up_token(in_doubt_ ? doubted_at_us_ : 0);
 }
 

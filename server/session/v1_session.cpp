@@ -1,6 +1,7 @@
 #include "server/session/v1_session.hpp"
 
 #include "server/access/readers.hpp"
+#include "server/feed/elapsed.hpp"
 #include "server/session/topic_hub.hpp"
 
 #include <algorithm>
@@ -342,9 +343,9 @@ void v1_session::tick() {
         return;
     tick_principal();
     const auto interval = hub_.events().limits().send_interval_us;
-    const bool idle = hub_.now() - last_sent_us_ >= interval && out_.queued_bytes() == 0;
+    const bool idle = has_elapsed(last_sent_us_, hub_.now(), interval) && out_.queued_bytes() == 0;
     // What one subscription is sent says nothing about where the others stand, whose tokens grow old.
-    const bool due = subscriptions_.size() > 1 && hub_.now() - placed_us_ >= interval && has_room();
+    const bool due = subscriptions_.size() > 1 && has_elapsed(placed_us_, hub_.now(), interval) && has_room();
     if (!idle && !due)
         return;
     const bool all_live =

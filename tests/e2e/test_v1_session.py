@@ -4,16 +4,20 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 
+import psycopg
 import pytest
 
 from conftest import RelayMaker
 from support.arvados import ANONYMOUS_TOKEN, SYSTEM_ROOT_TOKEN, SYSTEM_USER, ArvadosDatabase
 from support.client import Closed
+from support.clock import LIBRARY, Clock
 from support.institute import Institute
+from support.paths import OUTPUT
 from support.raw_websocket import BINARY, CLOSE, TEXT, RawWebSocket
 from support.records import new_record, update_record
 from support.relay import Relay
 from support.v1 import PATH, V1Client, v1_client
+from support.wait import until
 
 pytestmark = pytest.mark.only_source("slot")
 
@@ -341,3 +345,35 @@ def test_goodbye(database: ArvadosDatabase, make_relay: RelayMaker) -> None:
         assert client.expect("goodbye", reason="restart")["retry_after_ms"] >= 0
         assert client.wait_close() == 1012
     assert relay.wait_exit(10) == 0
+
+
+@pytest.mark.skipif(not LIBRARY.exists(), reason="needs Debian's package libfaketime")
+def test_a_clock_that_is_set_back(own_database: ArvadosDatabase, make_relay: RelayMaker) -> None:
+    """By an hour: what is done now and then is done all the same, and who is in doubt about its token asks again."""
+    relay = make_relay(own_database, "slot")
+    clock = Clock(OUTPUT / "clock")
+    relay.environment.update(clock.environment)
+    relay.cluster["API"]["SendTimeout"] = "1s"
+    relay.start()
+    connection = own_database.connection
+    uuid = new_record(connection, name="a")
+    with v1_client(relay, own_database.token(own_database.admin()).v2) as client:
+        one = client.record(uuid)
+        clock.set(-3600)
+        time.sleep(2)
+        client.pings.clear()
+        until("a ping", lambda: client.pump(0.1) is None and client.pings)
+        connection.execute("select pg_terminate_backend(active_pid) from pg_replication_slots where active")
+        until("the slot to be gone", lambda: drop_slot(connection, f"walcast_{own_database.name}"), every=0.001)
+        one.expect_reset("epoch", 30)
+        update_record(connection, uuid, name="b")
+        one.expect_changes("name", ["b"])
+
+
+def drop_slot(connection: psycopg.Connection, name: str) -> bool:
+    try:
+        connection.execute("select pg_terminate_backend(active_pid) from pg_replication_slots where active")
+        connection.execute("select pg_drop_replication_slot(%s)", [name])
+    except psycopg.errors.ObjectInUse:
+        return False
+    return True
