@@ -6,7 +6,8 @@ from oracle.driver import conclude, fresh_directory, kinds_of, parse, parser_of,
 from oracle.records.plan import FAULTS, Round, plan_round
 from oracle.records.report import Report
 from oracle.records.rounds import Rounds
-from oracle.records.world import LIBFAKETIME, World
+from oracle.records.world import World
+from support.clock import LIBRARY
 from support.paths import POSTGRES_BIN
 
 
@@ -18,7 +19,7 @@ def main() -> int:
     chosen = parse(parser)
     if chosen.source != "slot":
         sys.exit("dev oracle: records need the slot")
-    kinds = tuple(kind for kind in kinds_of(chosen.faults, FAULTS) if kind != "clock-step" or LIBFAKETIME.exists())
+    kinds = tuple(kind for kind in kinds_of(chosen.faults, FAULTS) if kind != "clock-step" or LIBRARY.exists())
     directory = fresh_directory(f"records-{chosen.seed}")
     report = Report()
     epoch = chosen.epoch if chosen.epoch is not None else chosen.seed % 2 if (POSTGRES_BIN / "pg_resetwal").exists() else 0

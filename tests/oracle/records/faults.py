@@ -49,8 +49,9 @@ def _slot_drop(world: Scene, _: Fault) -> None:
 def _clock_step(world: Scene, fault: Fault) -> None:
     """By up to two hours, forth or back; it stays so."""
     assert isinstance(world, World)
-    world.set_clock(int(7200 * (2 * fault.amount - 1) ** 3))
-    time.sleep(1 + fault.lasts)
+    if world.clock is not None:
+        world.clock.set(int(7200 * (2 * fault.amount - 1) ** 3))
+        time.sleep(1 + fault.lasts)
 
 
 ACTS: dict[str, Act] = {**EVENTS_ACTS, "slot-drop": _slot_drop, "sync-stall": _sync_stall, "clock-step": _clock_step}

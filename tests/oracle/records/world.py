@@ -10,12 +10,12 @@ from oracle.records import grants
 from oracle.records.pools import BEACON, FILLER_UUIDS, HOT_UUIDS, PROJECTS, USERS, new_row
 from oracle.records.stand_in import StandIn
 from oracle.scene import Scene
+from support.clock import Clock
 from support.records import insert_record
 from support.wait import free_port
 
 
 PREDICATE = Path(__file__).parents[1] / "grants/predicate.sql"
-LIBFAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")     # Debian's package libfaketime
 
 
 class World(Scene):
@@ -29,15 +29,12 @@ class World(Scene):
         super().__init__(directory, "slot", epoch, deadlock_timeout="'30ms'")
         self.postgres.load("arvados", PREDICATE)
         self.history = History(self.database)
-        self._clock: Path | None = None     # the file that has the relay's offset
+        self.clock: Clock | None = None     # the relay's
         if stand_in:
             self.relay = StandIn(self.database)  # type: ignore[assignment]
         elif clock:
-            assert LIBFAKETIME.exists(), "clock-step needs Debian's package libfaketime"
-            self._clock = directory / "clock"
-            self.set_clock(0)
-            self.relay.environment.update(LD_PRELOAD=str(LIBFAKETIME), FAKETIME_TIMESTAMP_FILE=str(self._clock),
-                                          FAKETIME_CACHE_DURATION="1", FAKETIME_DONT_FAKE_MONOTONIC="1")
+            self.clock = Clock(directory / "clock")
+            self.relay.environment.update(self.clock.environment)
         self._beacons = 0
         chance = random.Random(f"world/{seed}")
         connection = self.connected()
@@ -54,14 +51,6 @@ class World(Scene):
         self.relay.wait_live()
         self.proxies["client"] = FaultProxy(free_port(), self.relay.port)
         self.clients = Clients(self.relay.port, self.proxies["client"].port, str(seed), tokens, self.history.rights)
-
-    def set_clock(self, seconds: int) -> None:
-        """The relay's clock is ahead by so many, within a second."""
-        if self._clock is None:
-            return
-        fresh = self._clock.with_suffix(".new")
-        fresh.write_text(f"{seconds:+d}", encoding="ascii")
-        fresh.rename(self._clock)
 
     def beacon(self) -> str:
         """A change that every client is told; returns what is new. It may always be committed: it waits for no standby."""
