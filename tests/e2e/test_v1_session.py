@@ -284,10 +284,15 @@ def test_too_many_sessions(database: ArvadosDatabase, make_relay: RelayMaker) ->
 
 # Frames
 
-def test_a_huge_message(shared_relay: Relay, client: V1Client) -> None:
-    with suppress(Closed):  # which may come before all of it has been sent
-        client.send('{"op":"pong","x":"' + "x" * (2 << 20) + '"}')
-    assert client.wait_close() == 1009
+def test_a_huge_message(shared_relay: Relay) -> None:
+    """Who is still sending may lose the Close frame to the reset that follows; not each time."""
+    codes = []
+    while 1009 not in codes and len(codes) < 10:
+        with v1_client(shared_relay) as client:
+            with suppress(Closed):  # which may come before all of it has been sent
+                client.send('{"op":"pong","x":"' + "x" * (2 << 20) + '"}')
+            codes.append(client.wait_close())
+    assert codes[-1] == 1009 and set(codes) <= {1009, None}, codes
 
 
 def test_binary_frames(client: V1Client, record: str) -> None:

@@ -123,7 +123,7 @@ def test_what_a_stuck_client_costs(small: Relay, database: ArvadosDatabase) -> N
                 followed.expect_changes("replication_confirmed", [number])
                 slowest = max(slowest, time.monotonic() - began)
         assert small.memory() - before < 32 << 20, f"{(small.memory() - before) >> 20} MB more"
-        assert slowest < 2, f"{slowest:.2f} s"
+        assert slowest < 10, f"{slowest:.2f} s"
     finally:
         for one in stuck:
             one.raw.socket.close()
