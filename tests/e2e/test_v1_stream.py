@@ -1,7 +1,7 @@
 """Protocol v1 as server-sent events: the same messages, and ids that an EventSource resumes by, all topics at once."""
 
 import json
-import os
+import re
 import signal
 import socket
 import subprocess
@@ -172,6 +172,14 @@ def test_after_a_restart(database: ArvadosDatabase, make_relay: RelayMaker, how:
     with EventSource(relay, f"record/{one}", f"record/{two}", "events", filters='[["event_type","=","restart"]]') as source:
         source.until_live()
         got: list[str] = []
+
+        def take() -> None:
+            message = source.next(30)
+            assert message["op"] in ("change", "live"), message
+            if message["op"] == "change":
+                record = message["record"]
+                got.append(f"{message['id']} {record.get('name') or record['properties']['text']}")
+
         for number in range(1, 31):
             update_record(database.connection, one, name=f"{number}")
             if number % 2 == 0:
@@ -182,14 +190,14 @@ def test_after_a_restart(database: ArvadosDatabase, make_relay: RelayMaker, how:
             elif number == 12:
                 relay.start(wait=False)
             elif number == 20:
+                while len(got) < 30:
+                    take()
+                while source.queue:  # what was read and is not looked at would be lost with the page, not with the connection
+                    take()
                 source.drop()
         expected = 30 + 15 + 30
         while len(got) < expected or any(state.stage != "live" for state in source.states.values()):
-            message = source.next(30)
-            assert message["op"] in ("change", "live"), message
-            if message["op"] == "change":
-                record = message["record"]
-                got.append(f"{message['id']} {record.get('name') or record['properties']['text']}")
+            take()
         assert [line for line in got if line.startswith(f"record/{one} ")] == [f"record/{one} {number}" for number in range(1, 31)]
         assert [line for line in got if line.startswith(f"record/{two} ")] == [f"record/{two} {number}" for number in range(2, 31, 2)]
         assert [line for line in got if line.startswith("events ")] == [f"events {number}" for number in range(1, 31)]
@@ -528,7 +536,7 @@ def test_pipelined_requests(shared_relay: Relay) -> None:
             piece = client.recv(65536)
             assert piece, got
             got += piece
-        assert [line.split()[1] for line in got.split(b"\r\n") if line.startswith(b"HTTP/1.1 ")] == [b"404", b"404", b"200"]
+        assert re.findall(rb"HTTP/1.1 (\d+) ", got) == [b"404", b"404", b"200"]
         client.sendall(b"x" * 300_000)
         update_record(shared_relay.database.connection, uuid, name="b")
         got = b""
@@ -575,7 +583,7 @@ def test_slow_readers(database: ArvadosDatabase, make_relay: RelayMaker) -> None
         for number in range(700):
             update_record(database.connection, uuid, replication_confirmed=number, description=f"{number} {'x' * 20_000}")
         assert [other.expect("change")["record"]["replication_confirmed"] for _ in range(700)] == list(range(700))
-        assert relay.metric("walcast_sessions_behind") == 1
+        assert relay.metric("arvados_ws_sinks_blocked") == 1
         assert relay.memory() < memory + (64 << 20)
         assert [slow.expect("change")["record"]["replication_confirmed"] for _ in range(300)] == list(range(300))
         slow.drop()
