@@ -1,5 +1,5 @@
-# Checks of single files: each header compiles alone, clang-tidy or its analyzer has nothing against a source. Sourced by
-# lint.sh.
+# Checks of single files: each header compiles alone, unless the build has shown that it does; clang-tidy or its analyzer has
+# nothing against a source. Sourced by lint.sh.
 # ninja does the work, so that they run in parallel and, later, only for what changed: build/checks/build.ninja is
 # written anew each time, ninja remembers what passed.
 # shellcheck shell=bash
@@ -26,7 +26,7 @@ check_files() {
 write_rules() {
     local -a headers=() tidied=()
     local file what
-    mapfile -t headers < <(sources | grep '\.hpp$')
+    mapfile -t headers < <(sources | grep '\.hpp$' | not_first_in_its_source)
     mapfile -t tidied < <(sources | grep -v '^tests/' | grep '\.cpp$')
     cat <<NINJA
 root = ../..
@@ -56,6 +56,15 @@ NINJA
     done 3>build/checks/targets
     for what in tidy analyze; do
         echo "build $what: phony $(grep "^$what/" build/checks/targets | tr '\n' ' ')"
+    done
+}
+
+# A header that its own source includes before anything else has compiled alone whenever that source has.
+not_first_in_its_source() {
+    local header source
+    while read -r header; do
+        source=${header%.hpp}.cpp
+        [[ -f $source && $(grep -m 1 '^#include' -- "$source") == "#include \"$header\"" ]] || echo "$header"
     done
 }
 
