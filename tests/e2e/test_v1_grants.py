@@ -7,6 +7,7 @@ import psycopg
 import pytest
 
 from support.arvados import new_uuid
+from support.event_source import EventSource
 from support.grants import Follower, targets
 from support.institute import Institute
 from support.relay import Relay
@@ -379,6 +380,16 @@ def test_without_snapshot_and_again(client: V1Client, institute: Institute, user
     client.unsubscribe(one)
     institute.grant(user, foreign_project(institute))
     Follower(client, institute, user, id=one.id).expect_state()
+
+
+def test_as_server_sent_events(shared_relay: Relay, institute: Institute, user: str) -> None:
+    with EventSource(shared_relay, f"grants/{user}") as source:
+        source.expect("snapshot")
+        source.expect("live")
+        project = foreign_project(institute)
+        institute.grant(user, project)
+        while source.expect("change")["record"]["gained_uuids"] != [project]:
+            pass
 
 
 def test_more_than_a_thousand(follower: Follower, institute: Institute, user: str) -> None:
