@@ -33,6 +33,8 @@ struct slot_options {
     /// A position that another connection has seen must be reached within this time, or data must flow. Twice
     /// the time after each attempt, as the server may be working through something large that is not for us.
     std::chrono::milliseconds stall{30'000};
+    /// Of what has been read, what the receivers have really got (see visibility_gate): no more is confirmed.
+    std::function<lsn(lsn)> received;
 };
 
 /// The source that reads a logical replication slot.

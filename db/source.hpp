@@ -1,5 +1,6 @@
 #pragma once
 
+#include "db/held_batches.hpp"
 #include "server/feed/batch.hpp"
 #include "server/feed/position.hpp"
 
@@ -49,6 +50,7 @@ struct source_status {
     std::uint64_t caught_up = 0; ///< events read from the table because no slot, and nobody, was there
     std::optional<std::uint64_t> slot_keep_bytes; ///< max_slot_wal_keep_size; nothing if unlimited
     stream_status streams;
+    held_status held;     ///< with Walcast.WaitVisible
     bool ready = false;   ///< the feed has been refilled
     bool standby = false; ///< another relay reads the slot, and has for a while
 };

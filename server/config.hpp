@@ -88,7 +88,8 @@ struct config {
     /// Whether large transactions are read while they are still in progress. Then they reach clients sooner
     /// after their commit, and wait on our disk instead of the database's; see replication_settings.
     bool stream_transactions = false;
-    unsigned shards = 0; ///< threads that serve clients; 0: one less than the processors, at least one
+    bool wait_visible = false; ///< hold transactions until they are visible; see visibility_gate
+    unsigned shards = 0;       ///< threads that serve clients; 0: one less than the processors, at least one
     std::size_t feed_bytes = std::size_t{128} << 20; ///< per shard's view: the transactions are shared
     std::chrono::milliseconds feed_age{15 * 60'000};
     std::size_t retention_bytes = std::size_t{256} << 20; ///< WAL that the slot may hold back for us

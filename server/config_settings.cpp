@@ -253,6 +253,7 @@ std::vector<setting> make_settings() {
         identifier("Walcast.Slot", &config::slot),
         identifier("Walcast.Publication", &config::publication),
         flag("Walcast.StreamTransactions", &config::stream_transactions),
+        flag("Walcast.WaitVisible", &config::wait_visible),
         number("Walcast.Shards", &config::shards, 0, 256),
         bytes("Walcast.FeedBytes", &config::feed_bytes, mib, tib),
         time("Walcast.FeedAge", &config::feed_age, 1s, 168h),

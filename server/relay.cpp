@@ -345,6 +345,11 @@ void relay::read_probe() {
                       .stream_disk = source.streams.disk_bytes,
                       .spilled = source.streams.spilled_bytes,
                       .disk_full = source.streams.disk_full,
+                      .held = source.held.transactions,
+                      .held_bytes = source.held.bytes,
+                      .visibility_waits = source.held.waits,
+                      .held_us = source.held.oldest_us,
+                      .visibility_waited_us = source.held.waited_us,
                       .by_slot = source.kind == "slot",
                       .ready = source.ready,
                       .covered = coverage_.covered(),
@@ -418,6 +423,13 @@ std::string relay::status() {
     number("disk_bytes", source.streams.disk_bytes);
     number("spilled_bytes", source.streams.spilled_bytes);
     number("disk_full", source.streams.disk_full);
+    writer.EndObject();
+    writer.Key("held");
+    writer.StartObject();
+    number("transactions", source.held.transactions);
+    number("bytes", source.held.bytes);
+    number("for_ms", static_cast<std::uint64_t>(source.held.oldest_us / 1'000));
+    number("waits", source.held.waits);
     writer.EndObject();
     writer.Key("ready");
     writer.Bool(source.ready);

@@ -82,16 +82,7 @@ void source_supervisor::choose() {
         if (found.usable && ((wants_slot && found.slot_usable) || takes_listener)) {
             const bool by_slot = wants_slot && found.slot_usable;
             if (by_slot)
-                source_ = std::make_unique<slot_source>(
-                    slot_options{.connection = connection_,
-                                 .replication = {.slot = settings_.slot,
-                                                 .publication = settings_.publication,
-                                                 .streaming = settings_.stream_transactions},
-                                 .keep = limits_of(settings_.retention_bytes, settings_.retention_age),
-                                 .spill_directory = spill_directory(log_),
-                                 .memory = memory_path(),
-                                 .settled = settled_},
-                    sink_, overloaded_, log_);
+                source_ = make_slot_source();
             else
                 source_ = std::make_unique<listen_source>(
                     listen_options{.connection = connection_,
@@ -112,6 +103,26 @@ void source_supervisor::choose() {
             log_.error("the database cannot be used yet", {{"problem", found.problem}});
         wake_.wait_for(lock, patience.next(), [this] { return stopping_; });
     }
+}
+
+std::unique_ptr<source> source_supervisor::make_slot_source() {
+    slot_options options{.connection = connection_,
+                         .replication = {.slot = settings_.slot,
+                                         .publication = settings_.publication,
+                                         .streaming = settings_.stream_transactions},
+                         .keep = limits_of(settings_.retention_bytes, settings_.retention_age),
+                         .spill_directory = spill_directory(log_),
+                         .memory = memory_path(),
+                         .settled = settled_};
+    if (!settings_.wait_visible)
+        return std::make_unique<slot_source>(std::move(options), sink_, overloaded_, log_);
+    gate_ = std::make_unique<visibility_gate>(
+        connection_, sink_, [this] { resume(); }, log_);
+    options.received = [this](lsn decoded) { return gate_->let_go(decoded); };
+    gate_->start();
+    return std::make_unique<slot_source>(
+        std::move(options), [this](batch next) { gate_->take(std::move(next)); },
+        [this] { return gate_->full() || overloaded_(); }, log_);
 }
 
 void source_supervisor::watch() {
@@ -141,11 +152,16 @@ void source_supervisor::stop() {
         thread_.join();
     if (source_)
         source_->stop();
+    if (gate_)
+        gate_->stop();
 }
 
 source_status source_supervisor::status() const {
     const std::scoped_lock lock(mutex_);
-    return source_ ? source_->status() : before_;
+    auto made = source_ ? source_->status() : before_;
+    if (gate_)
+        made.held = gate_->status();
+    return made;
 }
 
 void source_supervisor::resume() {

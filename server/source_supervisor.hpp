@@ -2,6 +2,7 @@
 
 #include "db/query_pool.hpp"
 #include "db/source.hpp"
+#include "db/visibility_gate.hpp"
 #include "server/config.hpp"
 #include "server/ops/log.hpp"
 
@@ -40,6 +41,7 @@ class source_supervisor {
   private:
     void choose();
     void watch();
+    [[nodiscard]] std::unique_ptr<source> make_slot_source();
     /// The source, if it is a slot.
     [[nodiscard]] slot_source *slot() const;
 
@@ -53,7 +55,8 @@ class source_supervisor {
     mutable std::mutex mutex_; ///< guards the rest
     std::condition_variable wake_;
     bool stopping_ = false;
-    source_status before_; ///< the status while there is no source
+    source_status before_;                  ///< the status while there is no source
+    std::unique_ptr<visibility_gate> gate_; ///< behind a slot, if it is wanted
     std::unique_ptr<source> source_;
     std::thread thread_;
 };

@@ -39,6 +39,14 @@ relay_probe::relay_probe(prometheus::Registry &into, const std::string &config_s
     , disk_full_(gauge(into, "walcast_spill_disk_full", "Times that the disk took nothing since the start."))
     , waits_for_disk_(gauge(into, "walcast_spill_waiting",
                             "1: the disk for temporary files takes nothing, so no changes are read."))
+    , held_(gauge(into, "walcast_held_transactions",
+                  "Transactions held until they are visible on the primary (WaitVisible)."))
+    , held_bytes_(gauge(into, "walcast_held_bytes", "Their memory."))
+    , held_seconds_(gauge(into, "walcast_held_seconds", "How long the first of them has been waited for."))
+    , visibility_waits_(gauge(into, "walcast_visibility_waits",
+                              "Transactions that were not visible when their turn came, since the start."))
+    , visibility_seconds_(
+          gauge(into, "walcast_visibility_wait_seconds", "How long all of them took together."))
     , by_slot_(gauge(into, "walcast_source_is_slot", "1: the slot is read; 0: the listener, or nothing yet."))
     , ready_(gauge(into, "walcast_ready", "1: the feed has been refilled."))
     , covered_(gauge(into, "walcast_covered", "1: the database sends all that is needed and no secrets.")) {
@@ -71,6 +79,11 @@ void relay_probe::set(const reading &now) {
     spilled_.Set(number(now.spilled));
     disk_full_.Set(number(now.disk_full));
     waits_for_disk_.Set(now.waits_for_disk);
+    held_.Set(number(now.held));
+    held_bytes_.Set(number(now.held_bytes));
+    held_seconds_.Set(number(now.held_us) / 1e6);
+    visibility_waits_.Set(number(now.visibility_waits));
+    visibility_seconds_.Set(number(now.visibility_waited_us) / 1e6);
     by_slot_.Set(now.by_slot);
     ready_.Set(now.ready);
     covered_.Set(now.covered);

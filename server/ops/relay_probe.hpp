@@ -15,6 +15,8 @@ class relay_probe {
         std::uint64_t decoded, log_end, confirmed;
         std::uint64_t transactions, changes, reconnects, slots_lost;
         std::uint64_t streams, stream_memory, stream_disk, spilled, disk_full;
+        std::uint64_t held, held_bytes, visibility_waits;
+        std::int64_t held_us, visibility_waited_us;
         bool by_slot, ready, covered, waits_for_disk;
         std::size_t backlog_bytes;
         unsigned connections_busy, connections_idle;
@@ -45,6 +47,11 @@ class relay_probe {
     prometheus::Gauge &spilled_;
     prometheus::Gauge &disk_full_;
     prometheus::Gauge &waits_for_disk_;
+    prometheus::Gauge &held_;
+    prometheus::Gauge &held_bytes_;
+    prometheus::Gauge &held_seconds_;
+    prometheus::Gauge &visibility_waits_;
+    prometheus::Gauge &visibility_seconds_;
     prometheus::Gauge &by_slot_;
     prometheus::Gauge &ready_;
     prometheus::Gauge &covered_;

@@ -73,6 +73,7 @@ TEST_CASE("the section Walcast") {
       Slot: walcast_2
       Publication: feed
       StreamTransactions: true
+      WaitVisible: true
       Shards: 3
       FeedBytes: 1GiB
       FeedAge: 1h
@@ -92,6 +93,7 @@ TEST_CASE("the section Walcast") {
     CHECK(c.slot == "walcast_2");
     CHECK(c.publication == "feed");
     CHECK(c.stream_transactions);
+    CHECK(c.wait_visible);
     CHECK(c.shards == 3);
     CHECK(c.feed_bytes == std::size_t{1} << 30);
     CHECK(c.feed_age == 1h);
