@@ -28,10 +28,12 @@ std::optional<std::uint64_t> topic_hub::walk(std::uint64_t from, const walk_set 
     if (from < window_.base() && from < window_.processed())
         return std::nullopt;
     std::size_t looked_at = 0;
+    std::optional<std::uint64_t>
+        stop; // where `alone` has to wait; what follows is looked at for what it must ask
     for (auto number = from; number < window_.processed(); ++number) {
         if (!window_.holds(number))
-            return std::nullopt;
-        bool stopped = false;
+            return stop;
+        bool stopped = stop.has_value();
         const auto audiences = past_audiences_.find(number);
         std::size_t place = 0, count = 0;
         const auto take = [&](v1_subscription &one, auto &&send) {
@@ -45,14 +47,14 @@ std::optional<std::uint64_t> topic_hub::walk(std::uint64_t from, const walk_set 
         };
         window_.each_segment(number, [&](const transaction &segment) { count += segment.changes().size(); });
         if (looked_at > 0 && alone != nullptr && looked_at + count > walk_slice)
-            return number;
+            return stop.value_or(number);
         looked_at += count;
         if (!whom.events.empty() && audiences != past_audiences_.end())
             place = audiences->second.size() - events_in(number);
         window_.each_segment(number, [&](const transaction &segment) {
             for (const auto &change : segment.changes()) {
                 const auto at = segment.position_of(change);
-                if (auto *topic = records_.find(segment, change)) {
+                if (auto *topic = stop ? nullptr : records_.find(segment, change)) {
                     const auto found = whom.records.find(topic);
                     if (found == whom.records.end())
                         continue;
@@ -81,7 +83,11 @@ std::optional<std::uint64_t> topic_hub::walk(std::uint64_t from, const walk_set 
                 ++place;
                 shared_frame body;
                 for (auto *one : whom.events)
-                    if (one->at < at && one->filter->matches(what))
+                    if (one->at >= at || !one->filter->matches(what))
+                        continue;
+                    else if (stopped && alone != nullptr)
+                        alone->foresee(number, at, what, readers);
+                    else
                         take(*one, [&] {
                             if (!body)
                                 body = encode_event(what, segment.committed_at());
@@ -97,10 +103,13 @@ std::optional<std::uint64_t> topic_hub::walk(std::uint64_t from, const walk_set 
                             one->owner->send_change(*one, change->at, change->body);
                             return true;
                         });
-        if (stopped && alone != nullptr)
-            return number;
+        if (stopped && alone != nullptr) {
+            stop = stop.value_or(number);
+            if (!alone->asks_more())
+                return stop;
+        }
     }
-    return window_.processed();
+    return stop.value_or(window_.processed());
 }
 
 shared_frame topic_hub::past_frame(const transaction &segment, const change &one, const v1_subscription &to,

@@ -192,20 +192,30 @@ bool v1_session::send_past_event(v1_subscription &one, std::uint64_t number, pos
                                  const audience *readers, const shared_frame &body) {
     if (!allowed_by_scopes(object_that_decides(what.event_type, what.object_uuid, what.object_owner_uuid)))
         return true;
-    bool may = is_admin();
-    if (!may && number >= reader_since_ && readers != nullptr) {
-        may = readers->has(reader_);
-    } else if (!may) {
-        const auto decided = decisions_.find(at);
-        if (decided == decisions_.end()) {
-            undecided_.emplace_back(at, deciding_key(what));
-            return false;
-        }
-        may = decided->second;
+    const auto may = may_see_past(number, at, readers);
+    if (!may) {
+        undecided_.emplace_back(at, deciding_key(what));
+        return false;
     }
-    if (may)
+    if (*may)
         send_change(one, at, body);
     return true;
+}
+
+void v1_session::foresee(std::uint64_t number, position at, const event &what, const audience *readers) {
+    if (asks_more() && undecided_.back().first != at && !may_see_past(number, at, readers) &&
+        allowed_by_scopes(object_that_decides(what.event_type, what.object_uuid, what.object_owner_uuid)))
+        undecided_.emplace_back(at, deciding_key(what));
+}
+
+std::optional<bool> v1_session::may_see_past(std::uint64_t number, position at,
+                                             const audience *readers) const {
+    if (is_admin())
+        return true;
+    if (number >= reader_since_ && readers != nullptr)
+        return readers->has(reader_);
+    const auto decided = decisions_.find(at);
+    return decided == decisions_.end() ? std::nullopt : std::optional(decided->second);
 }
 
 void v1_session::hub_ready() {
@@ -267,6 +277,7 @@ void v1_session::catch_up() {
             return ask_decisions();
         } else if (*stopped < hub_.window().processed()) {
             cursor_ = *stopped;
+            decisions_.clear(); // when there is room, they may be old
             return out_.request_writable();
         }
     }

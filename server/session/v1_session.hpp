@@ -68,6 +68,10 @@ class v1_session : public protocol_session,
     /// An event of the past: false if it must be asked first whether the user may read it; then it was.
     [[nodiscard]] bool send_past_event(v1_subscription &one, std::uint64_t number, position at,
                                        const event &what, const audience *readers, const shared_frame &body);
+    /// An event behind one that must be asked about: if it must be, too, then that is one question.
+    void foresee(std::uint64_t number, position at, const event &what, const audience *readers);
+    /// Something must be asked, and there may be more of it.
+    [[nodiscard]] bool asks_more() const { return !undecided_.empty() && undecided_.size() < most_undecided; }
     /// There is no room: it will go on at this transaction.
     void stop_at(std::uint64_t number);
     /// A subscription that resumes has been sent everything, up to where the hub stands.
@@ -135,7 +139,13 @@ class v1_session : public protocol_session,
     void send_latest(v1_subscription &one);
     void catch_up();
     void ask_decisions();
+    /// Nothing: it must be asked.
+    [[nodiscard]] std::optional<bool> may_see_past(std::uint64_t number, position at,
+                                                   const audience *readers) const;
     [[nodiscard]] v1_subscription *find(std::string_view id);
+
+    /// Events of the past in one question.
+    static constexpr std::size_t most_undecided = 500;
 
     topic_hub &hub_;
     output &out_;

@@ -4,10 +4,13 @@ from typing import Any
 
 import pytest
 
-from support.arvados import SYSTEM_USER, insert_log
+from conftest import RelayMaker
+from support.arvados import SYSTEM_USER, ArvadosDatabase, insert_log, new_uuid
 from support.institute import Institute
+from support.postgres import Postgres
 from support.records import new_record, update_record
 from support.relay import Relay
+from support.statements import Statements
 from support.v1 import v1_client
 
 pytestmark = pytest.mark.only_source("slot")
@@ -107,3 +110,30 @@ def test_many(shared_relay: Relay) -> None:
         with shared_relay.database.connection.transaction():
             ids = [insert_log(shared_relay.database.connection, event_type="many") for _ in range(1500)]
         assert ids_of([events.expect("change") for _ in ids]) == ids
+
+
+def test_what_was_hidden_or_not_is_asked_at_once(own_database: ArvadosDatabase, own_postgres: Postgres, make_relay: RelayMaker) -> None:
+    """By a relay that has begun anew since: who may read the events of the past is not a question for each of them."""
+    own_database.configure(log_statement="'all'", log_min_duration_statement="-1")
+    relay = make_relay(own_database, "slot").start()
+    institute = Institute(own_database)
+    user = institute.user()
+    shown = institute.project(user)
+    token = own_database.token(user).v2
+    mine = [["event_type", "=", "past"]]
+    with v1_client(relay, token) as client:
+        last = client.events(mine).token
+    due = []
+    for _ in range(150):
+        with institute.transaction() as connection:
+            due.append(insert_log(connection, object_uuid=new_record(connection, owner_uuid=shown), event_type="past"))
+            insert_log(connection, object_uuid=new_uuid("4zz18"), event_type="past")    # of which the stream says nothing
+    assert relay.stop() == 0
+    relay.start()
+    statements = Statements(own_postgres, "collections")
+    with v1_client(relay, token) as client:
+        events = client.subscribe("events", filters=mine, after=last)
+        assert ids_of([events.expect("change", 30) for _ in due]) == due
+        events.expect("live")
+    assert statements.count() <= 15
+    institute.close()

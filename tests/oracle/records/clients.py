@@ -73,6 +73,7 @@ class Held:
     kept: deque[Fact] = field(default_factory=lambda: deque(maxlen=KEPT))
     last: Fact | None = None        # the newest with a token
     token: str = ""                 # what was asked with: none, good, or what was wrong with it on purpose
+    answered: bool = False          # the request with this id
     gone: bool = False              # there is none: replaced by another as soon as may be
     retry_at: float = 0
 
@@ -250,10 +251,13 @@ class Clients(LoopThread):
         op, state = message["op"], held.state
         try:
             if op == "ping":
+                if not held.answered:
+                    return      # it was on its way when this one was asked for
                 if not held.live:
                     raise WrongMessage(f"ping with a token, and {held.about} is {state.stage}")
                 state.ping(message["token"])
             else:
+                held.answered = True
                 state.take(message)
         except WrongMessage as wrong:
             one.problems.append(f"{held.about}, {held.id}, token: {held.token}; {wrong}")
@@ -297,7 +301,7 @@ class Clients(LoopThread):
 
     def _ask(self, one: Client, held: Held, connection: SocketClient) -> None:
         one.count += 1
-        held.id, held.gone = f"{one.habit.name}/{one.count}", False
+        held.id, held.gone, held.answered = f"{one.habit.name}/{one.count}", False, False
         after, token, foreign = self._token(one, held)
         topic = held.about if held.about == EVENTS else f"record/{held.about}"
         request: dict[str, Any] = {"op": "subscribe", "id": held.id, "topic": topic, "after": token}
