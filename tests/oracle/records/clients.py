@@ -251,8 +251,8 @@ class Clients(LoopThread):
         op, state = message["op"], held.state
         try:
             if op == "ping":
-                if not held.answered:
-                    return      # it was on its way when this one was asked for
+                if not held.answered or state.stage == "over":
+                    return      # it was on its way when this one was asked for, or there is none
                 if not held.live:
                     raise WrongMessage(f"ping with a token, and {held.about} is {state.stage}")
                 state.ping(message["token"])
