@@ -4,7 +4,7 @@ import time
 
 from oracle.driver import Violation
 from oracle.infliction import Inflicted, inflict_all
-from oracle.records.clients import Held
+from oracle.records.clients import Client, Held
 from oracle.records.faults import ACTS, end_stall
 from oracle.records.judge import Course, Wrong
 from oracle.records.judge_events import Gap
@@ -103,19 +103,19 @@ class Rounds:
 
     def _judge(self, plan: Round | None, inflicted: list[Inflicted], writers: list[Writer]) -> None:
         world = self._world
-        told = world.clients.take()
         world.history.read()
         problems = [*world.problems, *self._compare()]
         world.problems = []
         courses: list[tuple[str, Held, list[Fact]]] = []
-        for client, held, tape, going in told:
-            problems += [f"client {client.habit.name}: {problem}" for problem in client.problems]
-            client.problems = []
-            wrong = self._walk(held, tape, going)
-            self._report.count(held, tape)
-            if wrong is not None:
-                problems.append(f"client {client.habit.name}, {held.title}: {wrong}")
-                courses.append((client.habit.name, held, tape))
+        late = self._take(problems, courses)
+        # A session that is behind may be told of one subscription before it is told of others: these follow.
+        deadline = time.monotonic() + PATIENCE
+        while late and not problems and time.monotonic() < deadline:
+            time.sleep(0.05)
+            late = self._take(problems, courses)
+        for client, held, tape, wrong in late:
+            problems.append(f"client {client.habit.name}, {held.title}: {wrong}")
+            courses.append((client.habit.name, held, tape))
         self._begin = world.history.last
         self._commits.append(self._begin)
         if len(self._commits) > FORGOTTEN_ROUNDS:
@@ -126,23 +126,40 @@ class Rounds:
             trace = keep_trace(world.directory, plan, inflicted, problems, courses, world.history)
             raise Violation("\n".join(problems[:20]) + f"\n(trace: {trace})")
 
-    def _walk(self, held: Held, tape: list[Fact], going: bool) -> str | None:
+    def _take(self, problems: list[str], courses: list[tuple[str, Held, list[Fact]]]) -> list[tuple[Client, Held, list[Fact], str]]:
+        """Walks what was told since last time; returns those that have not been told everything yet."""
+        late = []
+        for client, held, tape, going in self._world.clients.take():
+            problems += [f"client {client.habit.name}: {problem}" for problem in client.problems]
+            client.problems = []
+            self._report.count(held, tape)
+            try:
+                for fact in tape:
+                    self._walk(held, fact)
+            except Wrong as wrong:
+                problems.append(f"client {client.habit.name}, {held.title}: {wrong}")
+                courses.append((client.habit.name, held, tape))
+                continue
+            try:
+                if going:
+                    self._finish(held)
+            except Wrong as wrong:
+                late.append((client, held, tape, str(wrong)))
+        return late
+
+    def _walk(self, held: Held, fact: Fact) -> None:
         history, course = self._world.history, held.course
-        try:
-            if isinstance(course, Course):
-                story = history.story(held.about)
-                for fact in tape:
-                    course.take(story, fact, self._begin, self._dropped)
-                if going:
-                    course.finish(story, history.last)
-            else:
-                for fact in tape:
-                    course.take(history.events, history.rights, fact, self._dropped, self._gap)
-                if going:
-                    course.finish(history.events, history.rights)
-        except Wrong as wrong:
-            return str(wrong)
-        return None
+        if isinstance(course, Course):
+            course.take(history.story(held.about), fact, self._begin, self._dropped)
+        else:
+            course.take(history.events, history.rights, fact, self._dropped, self._gap)
+
+    def _finish(self, held: Held) -> None:
+        history, course = self._world.history, held.course
+        if isinstance(course, Course):
+            course.finish(history.story(held.about), history.last)
+        else:
+            course.finish(history.events, history.rights)
 
     def _compare(self) -> list[str]:
         """The history against the tables, and the rights against the predicate of `grants`: nobody writes now."""
