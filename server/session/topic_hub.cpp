@@ -9,6 +9,9 @@
 namespace walcast {
 
 namespace {
+/// A user whose last session has ended is followed for so long, and so are all tokens: a client that asks
+/// over HTTP has a session for each of its questions, and must not wait for what was known a moment ago.
+constexpr std::int64_t attention_us = 60'000'000;
 /// How often the snapshots' bound is looked at.
 constexpr std::chrono::milliseconds poll_interval{250};
 } // namespace
@@ -29,7 +32,8 @@ topic_hub::topic_hub(event_hub &events, const record_classes &classes, const tok
 
 void topic_hub::add(v1_session &session) {
     if (sessions_.empty()) {
-        principals_.begin_anew(now()); // nobody has looked at the stream for them
+        if (!std::exchange(attentive_, true))
+            principals_.begin_anew(now()); // nobody has looked at the stream for them
         if (!std::exchange(polling_, true))
             poll();
     }
@@ -39,6 +43,7 @@ void topic_hub::add(v1_session &session) {
 
 void topic_hub::remove(v1_session &session) {
     sessions_.erase(&session);
+    deserted_us_ = now();
     std::erase(dirty_, &session);
     events_.probe().session_closed();
 }
@@ -113,7 +118,7 @@ void topic_hub::process(std::uint64_t number) {
     }
     window_.processed_one();
     here_ = std::max(here_, end_of(one.commit));
-    if (sessions_.empty()) {
+    if (!attentive_) {
         if (!records_.empty() || !grants_.empty())
             sweep();
         return;
@@ -292,7 +297,13 @@ void topic_hub::overtaken() {
         session->begin_anew(v1_reset::lagging);
 }
 
+void topic_hub::keep_following(const std::string &user, std::shared_ptr<void> following) {
+    followed_[user] = {std::move(following), now() + attention_us};
+}
+
 void topic_hub::tick() {
+    attentive_ = attentive_ && (!sessions_.empty() || now() - deserted_us_ < attention_us);
+    std::erase_if(followed_, [this](const auto &one) { return one.second.until_us < now(); });
     for (auto *session : std::vector(sessions_.begin(), sessions_.end()))
         session->tick();
     while (!past_audiences_.empty() && !window_.holds(past_audiences_.begin()->first))

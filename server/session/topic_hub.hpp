@@ -57,6 +57,8 @@ class topic_hub {
     // For sessions:
     void add(v1_session &session);
     void remove(v1_session &session);
+    /// Has the user's grants followed for a while longer: `following` is services::follow's.
+    void keep_following(const std::string &user, std::shared_ptr<void> following);
     void mark_dirty(v1_session &session) { dirty_.push_back(&session); }
     [[nodiscard]] event_hub &events() { return events_; }
     [[nodiscard]] record_index &records() { return records_; }
@@ -141,6 +143,13 @@ class topic_hub {
     std::vector<v1_subscription *> resuming_;
     bool resume_soon_ = false;
     bool polling_ = false;
+    bool attentive_ = false;       ///< principals are followed, for sessions or for those to come
+    std::int64_t deserted_us_ = 0; ///< when a session last ended
+    struct followed {
+        std::shared_ptr<void> following;
+        std::int64_t until_us;
+    };
+    std::unordered_map<std::string, followed> followed_; ///< users whose sessions have ended
     bool was_ready_ = false;
     std::vector<uuid_text> deserted_;
     std::int64_t moment_ = 0; ///< when the transaction being processed was committed; 0: none is

@@ -25,6 +25,8 @@ v1_session::~v1_session() {
     hub_.principals().unwatch(*this);
     while (!subscriptions_.empty())
         end(subscriptions_.front());
+    if (who_ && following_)
+        hub_.keep_following(who_->user_uuid, std::move(following_));
     hub_.remove(*this);
 }
 
