@@ -1,5 +1,6 @@
 #include "server/session/topic_hub.hpp"
 
+#include "server/feed/elapsed.hpp"
 #include "server/protocol/json_time.hpp"
 #include "server/session/v1_session.hpp"
 
@@ -302,8 +303,10 @@ void topic_hub::keep_following(const std::string &user, std::shared_ptr<void> fo
 }
 
 void topic_hub::tick() {
-    attentive_ = attentive_ && (!sessions_.empty() || now() - deserted_us_ < attention_us);
-    std::erase_if(followed_, [this](const auto &one) { return one.second.until_us < now(); });
+    attentive_ = attentive_ && (!sessions_.empty() || !has_elapsed(deserted_us_, now(), attention_us));
+    std::erase_if(followed_, [this](const auto &one) {
+        return has_elapsed(one.second.until_us - attention_us, now(), attention_us);
+    });
     for (auto *session : std::vector(sessions_.begin(), sessions_.end()))
         session->tick();
     while (!past_audiences_.empty() && !window_.holds(past_audiences_.begin()->first))

@@ -127,8 +127,7 @@ TEST_CASE("an id is ours to the letter, or nothing") {
     CHECK_FALSE(read.read(ours, id + "A"));
     CHECK_FALSE(read.read(ours, ours.seal(at(100)))); // a resume token is no id,
     CHECK_FALSE(ours.open(id));                       // and an id no token
-    for (const std::string content :
-         {"", "short", "longer than the beginning of an id, with its topics missing"})
+    for (const std::string content : {"", "short"})
         CHECK_FALSE(read.read(ours, ours.seal_bytes(content)));
 }
 
