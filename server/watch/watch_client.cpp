@@ -1,5 +1,6 @@
 #include "server/watch/watch_client.hpp"
 
+#include "server/watch/client_stream.hpp"
 #include "server/watch/safe_text.hpp"
 
 #include <boost/asio/as_tuple.hpp>
@@ -12,9 +13,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/websocket.hpp>
-#include <boost/beast/websocket/ssl.hpp>
 #include <csignal>
 #include <exception>
 #include <fmt/format.h>
@@ -31,7 +30,6 @@ namespace http = beast::http;
 namespace ssl = asio::ssl;
 namespace websocket = beast::websocket;
 using boost::system::error_code;
-using tls_stream = ssl::stream<beast::tcp_stream>;
 
 constexpr auto result_of = asio::as_tuple(asio::use_awaitable);
 
@@ -132,13 +130,12 @@ class watch_client::impl {
             return {};
         connection_end made;
         std::exception_ptr thrown;
-        asio::co_spawn(
-            context_, where_.over == transport::tls ? over_tls(opening, handler) : over_tcp(opening, handler),
-            [&](std::exception_ptr exception, connection_end end) {
-                thrown = exception;
-                made = std::move(end);
-                context_.stop();
-            });
+        asio::co_spawn(context_, converse(opening, handler),
+                       [&](std::exception_ptr exception, connection_end end) {
+                           thrown = exception;
+                           made = std::move(end);
+                           context_.stop();
+                       });
         turn();
         if (thrown)
             std::rethrow_exception(thrown);
@@ -183,66 +180,62 @@ class watch_client::impl {
             interrupt_();
     }
 
-    /// Resolves and connects. Nothing when that worked.
-    asio::awaitable<std::optional<connection_end>> connect(beast::tcp_stream &tcp) {
+    /// Resolves and connects, and makes TLS ready. Nothing when that worked.
+    asio::awaitable<std::optional<connection_end>> connect(client_stream &stream) {
         asio::ip::tcp::resolver resolver(context_);
         interrupt_ = [&] { resolver.cancel(); };
         const auto [unresolved, found] = co_await resolver.async_resolve(where_.host, where_.port, result_of);
-        interrupt_ = [&] { tcp.close(); };
+        interrupt_ = [&] { stream.close(); };
         if (unresolved)
             co_return connection_end{ending::unreachable,
                                      "the host cannot be found: " + unresolved.message()};
         if (stopping_)
             co_return connection_end{};
-        tcp.expires_after(opening_time);
-        const auto [unconnected, endpoint] = co_await tcp.async_connect(found, result_of);
+        const auto late = std::make_shared<bool>(false);
+        asio::steady_timer deadline(context_, opening_time);
+        deadline.async_wait([late, &stream](error_code cancelled) {
+            if (cancelled)
+                return;
+            *late = true;
+            stream.close();
+        });
+        auto failed = co_await open(stream, found);
+        deadline.cancel();
+        if (failed && *late)
+            co_return connection_end{ending::unreachable, "no connection: no answer in time"};
+        co_return failed;
+    }
+
+    asio::awaitable<std::optional<connection_end>> open(client_stream &stream,
+                                                        const asio::ip::tcp::resolver::results_type &found) {
+        const auto [unconnected, endpoint] = co_await asio::async_connect(stream.socket(), found, result_of);
         if (unconnected)
             co_return connection_end{ending::unreachable, unconnected == asio::error::connection_refused
                                                               ? "connection refused; does the server run?"
                                                               : "no connection: " + describe(unconnected)};
-        co_return std::nullopt;
-    }
-
-    asio::awaitable<connection_end> over_tcp(const std::vector<std::string> &opening,
-                                             const frame_handler &handler) {
-        websocket::stream<beast::tcp_stream> stream(context_);
-        auto &tcp = stream.next_layer();
-        const interruptible scope(*this);
-        if (auto failed = co_await connect(tcp))
-            co_return std::move(*failed);
-        tcp.expires_never(); // from here on the WebSocket has its own deadlines
-        co_return co_await converse(stream, opening, handler);
-    }
-
-    asio::awaitable<connection_end> over_tls(const std::vector<std::string> &opening,
-                                             const frame_handler &handler) {
-        websocket::stream<tls_stream> stream(context_, *tls_);
-        auto &tcp = beast::get_lowest_layer(stream);
-        const interruptible scope(*this);
-        if (auto failed = co_await connect(tcp))
-            co_return std::move(*failed);
-        auto *handle = stream.next_layer().native_handle();
+        auto *handle = stream.tls();
+        if (handle == nullptr)
+            co_return std::nullopt;
         // The name goes into the handshake, for servers with many of them, unless it is an address; either is
         // checked.
         if (X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(handle), where_.host.c_str()) != 1) {
             SSL_set_tlsext_host_name(handle, where_.host.c_str());
             SSL_set1_host(handle, where_.host.c_str());
         }
-        const auto [error] =
-            co_await stream.next_layer().async_handshake(ssl::stream_base::client, result_of);
-        if (error) {
-            const bool checked = SSL_get_verify_mode(handle) != SSL_VERIFY_NONE;
-            co_return tls_failure(error, checked ? SSL_get_verify_result(handle) : X509_V_OK);
-        }
-        tcp.expires_never();
-        co_return co_await converse(stream, opening, handler);
+        const auto [error] = co_await stream.async_handshake(result_of);
+        if (!error)
+            co_return std::nullopt;
+        const bool checked = SSL_get_verify_mode(handle) != SSL_VERIFY_NONE;
+        co_return tls_failure(error, checked ? SSL_get_verify_result(handle) : X509_V_OK);
     }
 
-    /// From the upgrade to the end.
-    template <class Stream>
-    asio::awaitable<connection_end> converse(websocket::stream<Stream> &stream,
-                                             const std::vector<std::string> &opening,
+    /// One connection, from its begin to its end.
+    asio::awaitable<connection_end> converse(const std::vector<std::string> &opening,
                                              const frame_handler &handler) {
+        websocket::stream<client_stream, false> stream(context_, tls_ ? &*tls_ : nullptr);
+        const interruptible scope(*this);
+        if (auto failed = co_await connect(stream.next_layer()))
+            co_return std::move(*failed);
         stream.set_option(websocket::stream_base::timeout{opening_time, idle_time, true});
         stream.set_option(websocket::stream_base::decorator([](websocket::request_type &request) {
             request.set(http::field::user_agent, "walcast-watch/" WALCAST_VERSION);
