@@ -305,3 +305,15 @@ class EventSource:
         left_over = [message for message in self.queue if message["op"] not in ("hello", "auth")]
         assert not left_over, f"expected silence, got {str(left_over[0])[:400]}"
         self.queue.clear()
+
+
+def names_of(source: EventSource, uuid: str, count: int, timeout: float = 20) -> list[str | None]:
+    """The names in the next so many changes of one record; None is a delete. Others' are passed over."""
+    names: list[str | None] = []
+    while len(names) < count:
+        message = source.next(timeout)
+        if message["op"] == "change" and message["id"] == f"record/{uuid}":
+            names.append((message["record"] or {}).get("name"))
+        else:
+            assert message["op"] in ("change", "live", "snapshot"), message
+    return names
