@@ -91,8 +91,10 @@ void topic_hub::judged(const judgement &decided) {
 }
 
 void topic_hub::advance() {
-    while (window_.processed() < std::min(judged_, window_.end()))
+    while (window_.processed() < std::min(judged_, window_.end())) {
         process(window_.processed());
+        processing_ = false;
+    }
     moment_ = 0;
     here_ = std::max(here_, before(window_.reached()));
     note_grants(window_.processed());
@@ -118,6 +120,7 @@ void topic_hub::process(std::uint64_t number) {
         audiences_.pop_front();
     }
     window_.processed_one();
+    processing_ = true;
     here_ = std::max(here_, end_of(one.commit));
     if (!attentive_) {
         if (!records_.empty() || !grants_.empty())
@@ -126,6 +129,7 @@ void topic_hub::process(std::uint64_t number) {
     }
     if (!window_.holds(number)) {
         note_grants(number);
+        processing_ = false; // nothing of it will ever be told
         return overtaken();
     }
     window_.each_segment(number, [this](const transaction &segment) {

@@ -71,6 +71,9 @@ class topic_hub {
     [[nodiscard]] bool exact() const { return events_.exact() && origin_.system_identifier != 0; }
     [[nodiscard]] const stream_origin &origin() const { return origin_; }
     [[nodiscard]] const stream_window &window() const { return events_.window(); }
+    /// The first transaction of which not everything has been told yet: the one that is being processed, or
+    /// the next. A session that stops has to go on with it.
+    [[nodiscard]] std::uint64_t unfinished() const { return window().processed() - (processing_ ? 1 : 0); }
     /// Everything up to here has been processed: where subscriptions stand that have been sent everything.
     [[nodiscard]] position here() const { return here_; }
     [[nodiscard]] std::int64_t now() const { return events_.now(); }
@@ -152,6 +155,7 @@ class topic_hub {
     std::unordered_map<std::string, followed> followed_; ///< users whose sessions have ended
     bool was_ready_ = false;
     std::vector<uuid_text> deserted_;
+    bool processing_ = false; ///< the newest that counts as processed is on its way to the sessions
     std::int64_t moment_ = 0; ///< when the transaction being processed was committed; 0: none is
     struct waiter {
         lsn up_to;

@@ -164,7 +164,7 @@ void v1_session::principal_changed(const principal_change &what, std::int64_t co
 void v1_session::suspend() {
     if (!who_)
         return;
-    stop_at(hub_.window().processed());
+    stop_at(hub_.unfinished());
     in_doubt_ = true;
     doubted_at_us_ = hub_.now();
     // Never more than one question a second: the answer may come from a clock that is behind.

@@ -162,7 +162,7 @@ void v1_session::settle(v1_subscription &one, const std::vector<record_change> &
             if (change.at <= one.at)
                 continue;
             if (!has_room())
-                return stop_at(hub_.window().processed() - 1);
+                return stop_at(hub_.unfinished());
             one.row_id = change.row_id;
             send_change(one, change.at, change.frame_for(one.columns.get()));
         }
@@ -186,7 +186,7 @@ void v1_session::offer_event(v1_subscription &one, position at, const event &wha
         return;
     }
     if (!has_room())
-        return stop_at(hub_.window().processed() - 1);
+        return stop_at(hub_.unfinished());
     send_change(one, at, body);
 }
 

@@ -262,7 +262,7 @@ void v1_session::snapshot_arrived(v1_subscription &one) {
         return one.grants != nullptr && is_asked(one) ? void() : not_found(one);
     }
     if (!has_room())
-        return stop_at(hub_.window().processed()); // catch_up() goes on
+        return stop_at(hub_.unfinished()); // catch_up() goes on
     send_snapshot(one);
 }
 

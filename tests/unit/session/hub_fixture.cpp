@@ -24,13 +24,17 @@ transaction_ptr log_row(std::int64_t id, const std::string &event_type, lsn comm
                         std::int64_t committed_at_us) {
     transaction_builder builder;
     builder.begin(1, commit, committed_at_us);
+    add_log_row(builder, id, event_type);
+    return builder.finish(lsn{commit.value + 1});
+}
+
+void add_log_row(transaction_builder &builder, std::int64_t id, const std::string &event_type) {
     builder.add(change_kind::insert, logs_table());
     for (const auto &text :
          {std::to_string(id), std::string("zzzzz-57u5n-000000000000001"),
           std::string("zzzzz-4zz18-000000000000001"), std::string("zzzzz-tpzed-000000000000001"), event_type,
           std::string("2026-01-02 03:04:05"), std::string("2026-01-02 03:04:05"), std::string("{}")})
         builder.add_new(value_kind::text, text);
-    return builder.finish(lsn{commit.value + 1});
 }
 
 void table::read_logs(std::vector<log_id> ids, std::function<void(log_rows)> then) {

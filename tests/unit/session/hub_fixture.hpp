@@ -1,5 +1,6 @@
 #pragma once
 
+#include "server/feed/transaction.hpp"
 #include "server/session/event_hub.hpp"
 #include "server/session/output.hpp"
 #include "server/session/v0_session.hpp"
@@ -133,6 +134,9 @@ class client : public output {
 /// One row of `logs` as a transaction that commits at `commit`, and at that time.
 [[nodiscard]] transaction_ptr log_row(std::int64_t id, const std::string &event_type, lsn commit,
                                       std::int64_t committed_at_us = 1);
+
+/// Such a row, in the transaction that is open.
+void add_log_row(transaction_builder &builder, std::int64_t id, const std::string &event_type);
 
 /// A hub with a table behind it; `commit` does what a database and its source do.
 struct site {
