@@ -19,14 +19,19 @@ sanitized_build() {
     compile "$dir" "$@"
 }
 
-# sanitize DIR SANITIZERS PROGRAM...: builds the test programs and runs them one after the other, all of them even if
-# one fails.
+# sanitize DIR SANITIZERS PROGRAM...: builds the test programs and runs them at the same time, all of them even if one fails.
 sanitize() {
     local dir=$1 program status=0
+    local -A process=()
     sanitized_build "$@"
     for program in "${@:3}"; do
+        "$dir/$program" --no-colors >"$dir/$program.log" 2>&1 &
+        process[$program]=$!
+    done
+    for program in "${@:3}"; do
+        wait "${process[$program]}" || status=1
         echo "$dir/$program"
-        "$dir/$program" --no-colors || status=1
+        cat -- "$dir/$program.log"
     done
     return $status
 }

@@ -14,7 +14,7 @@
 #   asan-e2e a choice of e2e under ASan and UBSan           fuzz     10 s with each fuzzer
 #   model    the hand-over to the stream, in every order
 #
-# All of them without SUITE. (model, headers and then asan work beside e2e and what follows, which wait more than they work,
+# All of them without SUITE. (model, headers, asan and then fuzz work beside e2e and what follows, which wait more than they work,
 # and give way to them; oracle-records beside oracle.) Only if they are named, as they take long:
 #
 #   pgmatrix a slice of e2e on the newest PostgreSQL        tidy     clang-tidy finds no fault
@@ -29,7 +29,7 @@ named_only=(pgmatrix tidy tsan)
 # seconds; a suite that hangs is ended
 declare -A limit=([build]=1800 [e2e]=1200 [asan]=1800 [tidy]=1800 [asan-e2e]=1800 [tsan]=1800 [fuzz]=1800)
 # What works while others wait, one after the other
-declare -A beside=([e2e]="model headers asan" [oracle]="oracle-records")
+declare -A beside=([e2e]="model headers asan fuzz" [oracle]="oracle-records")
 declare -A pid=() start=()
 passed=0
 failed=0

@@ -2,6 +2,7 @@
 
 #include "db/gap_reader.hpp"
 #include "tests/db/site.hpp"
+#include "tests/support/sanitized.hpp"
 
 #include <algorithm>
 #include <cstdint>
@@ -36,11 +37,8 @@ struct large_rows : site {
 struct peak_memory {
     static void reset() { std::ofstream("/proc/self/clear_refs") << "5"; }
     static std::size_t read() {
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-        return 0;
-#endif
-#endif
+        if (sanitized)
+            return 0;
         std::ifstream status("/proc/self/status");
         for (std::string word; status >> word;)
             if (word == "VmHWM:" && status >> word)
