@@ -72,7 +72,7 @@ TEST_CASE("the changes make one text of the other, whatever they are") {
             lines.emplace_back(1, before[at]);
         for (const auto &one : find_line_changes(before, after)) {
             REQUIRE(one.line >= 1);
-            const auto begin = lines.begin() + static_cast<std::ptrdiff_t>(one.line) - 1;
+            const auto begin = lines.begin() + static_cast<std::ptrdiff_t>(one.line - 1);
             REQUIRE(static_cast<std::size_t>(lines.end() - begin) >= one.before.size());
             for (std::size_t at = 0; at < one.before.size(); ++at)
                 CHECK(begin[static_cast<std::ptrdiff_t>(at)] == one.before[at]);
