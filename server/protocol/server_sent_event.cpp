@@ -1,7 +1,6 @@
 #include "server/protocol/server_sent_event.hpp"
 
 #include <algorithm>
-#include <cstring>
 #include <fmt/format.h>
 
 namespace walcast {
@@ -17,8 +16,7 @@ std::string event_retry(unsigned milliseconds) {
 }
 
 std::string on_one_line(std::string_view json) {
-    if (std::memchr(json.data(), '\n', json.size()) == nullptr &&
-        std::memchr(json.data(), '\r', json.size()) == nullptr)
+    if (json.find('\n') == std::string_view::npos && json.find('\r') == std::string_view::npos)
         return {};
     std::string line(json);
     std::replace_if(
