@@ -342,14 +342,6 @@ void v1_session::begin_anew(v1_reset why) {
     suspend();
     const auto newest = hub_.window().processed();
     for (auto &one : subscriptions_) {
-        // The race: what the user may read may have changed between the two logs, and the judge finds that
-        // out while the stream goes on. What it has said before does not count for a state of after.
-        if (why != v1_reset::lagging && one.has_state() && !is_admin() &&
-            one.is != v1_subscription::standing::silenced) {
-            watch(one);
-            if (one.is == v1_subscription::standing::waiting)
-                one.is = v1_subscription::standing::checking;
-        }
         // What the feed does not hold the judge has seen, and nothing that was to be told of it.
         const bool untouched = why == v1_reset::lagging && one.is == v1_subscription::standing::live &&
                                one.grants != nullptr && newest > 0 && one.grants->reaches(newest - 1);

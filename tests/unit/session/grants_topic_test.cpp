@@ -399,31 +399,4 @@ TEST_CASE("a session without room, stopped amid a transaction, is sent the event
     CHECK(at.take() == strings{"change 2", "restored", "snapshot 4", "live", "change 3", "change 4"});
 }
 
-TEST_CASE("what might be read in the epoch before gives no state in the next one") {
-    // The race: the state of after the gap was there before the judge had found out what may be read since.
-    site at(false);
-    at.subscribe();
-    at.verdict(finding::readable).follow();
-    at.report(4).follow();
-    CHECK(at.take() == strings{"snapshot 4", "live"});
-    at.epoch = 2;
-    at.follow();
-    at.settle();
-    CHECK(at.take() == strings{"reset epoch"});
-    at.report(9).follow();
-    at.settle();
-    CHECK(at.take() == strings{});
-
-    SUBCASE("and it may be read still") {
-        at.verdict(finding::readable).follow();
-        at.report(9).follow();
-        CHECK(at.take() == strings{"snapshot 9", "live"});
-    }
-    SUBCASE("and it may not be read any more") {
-        at.verdict(finding::hidden).follow();
-        at.settle();
-        CHECK(at.take() == strings{"silenced permission"});
-    }
-}
-
 } // namespace walcast
