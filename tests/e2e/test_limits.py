@@ -112,7 +112,7 @@ def test_who_is_refused_does_not_hold_a_place(database: ArvadosDatabase, make_re
             stack.enter_context(socket.create_connection(("127.0.0.1", relay.port), timeout=5))
         witness.wait_for(5)
         assert len(relay.descriptors()) <= before + 32
-        until("those who stay to be gone", lambda: len(relay.descriptors()) <= before, timeout=8)
+        until("those who stay to be gone", lambda: len(relay.descriptors()) <= before, timeout=30)
         other.socket.close()
         until_let_in(relay)
 
