@@ -5,6 +5,7 @@
 #include "server/protocol/resume_token.hpp"
 
 #include "server/protocol/base64url.hpp"
+#include "server/protocol/big_endian.hpp"
 
 #include <algorithm>
 #include <array>
@@ -32,38 +33,19 @@ static_assert(base64url_length(token_size) == token_seal::length);
 using token_bytes = std::array<unsigned char, token_size>;
 using digest_bytes = std::array<unsigned char, SHA256_DIGEST_LENGTH>;
 
-/// Writes big-endian numbers one behind the other.
-class number_writer {
-  public:
-    explicit number_writer(unsigned char *into)
-        : at_(into) {}
-
-    template <class Number>
-    void put(Number number) {
-        for (auto shift = 8 * sizeof(Number); shift != 0; shift -= 8)
-            *at_++ = static_cast<unsigned char>(static_cast<std::uint64_t>(number) >> (shift - 8));
-    }
-
-  private:
-    unsigned char *at_;
-};
-
-class number_reader {
-  public:
-    explicit number_reader(const unsigned char *from)
-        : at_(from) {}
-
-    template <class Number>
-    void take(Number &number) {
-        std::uint64_t bits = 0;
-        for (std::size_t byte = 0; byte < sizeof(Number); ++byte)
-            bits = bits << 8 | *at_++;
-        number = static_cast<Number>(bits);
-    }
-
-  private:
-    const unsigned char *at_;
-};
+/// The numbers of a token, in their order; `with` writes or reads each.
+template <class Point, class Function>
+void each_number(Point &&of, Function &&with) {
+    with(of.system_identifier);
+    with(of.timeline);
+    with(of.at.commit.value);
+    with(of.at.index);
+    with(of.subscription);
+    with(of.subject);
+    with(of.row_id);
+    with(of.schema);
+    with(of.issued_at_s);
+}
 
 } // namespace
 
@@ -153,18 +135,9 @@ std::string token_seal::derive(std::string_view secret) {
 
 void token_seal::seal(const resume_point &point, char *into) const {
     token_bytes bytes;
-    number_writer writer(bytes.data());
-    writer.put(format);
-    writer.put(keys_.front().id);
-    writer.put(point.system_identifier);
-    writer.put(point.timeline);
-    writer.put(point.at.commit.value);
-    writer.put(point.at.index);
-    writer.put(point.subscription);
-    writer.put(point.subject);
-    writer.put(point.row_id);
-    writer.put(point.schema);
-    writer.put(point.issued_at_s);
+    auto *at = put_big_endian(format, bytes.data());
+    at = put_big_endian(keys_.front().id, at);
+    each_number(point, [&at](auto number) { at = put_big_endian(number, at); });
     const auto mac = keys_.front().mac(bytes.data(), signed_size);
     std::copy_n(mac.begin(), mac_size, bytes.begin() + signed_size);
     write_base64url(bytes, into);
@@ -181,16 +154,8 @@ std::optional<resume_point> token_seal::open(std::string_view token) const {
     if (token.size() != length || !read_base64url(token, bytes) || bytes[0] != format || !genuine(bytes))
         return std::nullopt;
     resume_point point;
-    number_reader reader(bytes.data() + 2);
-    reader.take(point.system_identifier);
-    reader.take(point.timeline);
-    reader.take(point.at.commit.value);
-    reader.take(point.at.index);
-    reader.take(point.subscription);
-    reader.take(point.subject);
-    reader.take(point.row_id);
-    reader.take(point.schema);
-    reader.take(point.issued_at_s);
+    number_taker taker{{reinterpret_cast<const char *>(bytes.data()) + 2, signed_size - 2}};
+    each_number(point, [&taker](auto &number) { taker.take(number); });
     return point;
 }
 

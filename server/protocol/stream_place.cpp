@@ -1,6 +1,9 @@
 #include "server/protocol/stream_place.hpp"
 
+#include "server/protocol/big_endian.hpp"
+
 #include <algorithm>
+#include <iterator>
 
 namespace walcast {
 
@@ -13,29 +16,16 @@ constexpr std::uint64_t nobodys_subscription = 1;
 
 template <class Number>
 void put(std::string &into, Number number) {
-    for (auto shift = 8 * sizeof(Number); shift != 0; shift -= 8)
-        into.push_back(static_cast<char>(static_cast<std::uint64_t>(number) >> (shift - 8)));
+    put_big_endian(number, std::back_inserter(into));
 }
-
-/// Takes numbers from the front of a text; zeros, and `short_of` is set, when it is at its end.
-struct number_taker {
-    std::string_view from;
-    bool short_of = false;
-
-    template <class Number>
-    void take(Number &number) {
-        std::uint64_t bits = 0;
-        short_of = short_of || from.size() < sizeof(Number);
-        for (std::size_t byte = 0; byte < sizeof(Number) && !short_of; ++byte)
-            bits = bits << 8 | static_cast<unsigned char>(from[byte]);
-        from.remove_prefix(std::min(from.size(), sizeof(Number)));
-        number = static_cast<Number>(bits);
-    }
-    void take(position &at) {
-        take(at.commit.value);
-        take(at.index);
-    }
-};
+void put(std::string &into, position at) {
+    put(into, at.commit.value);
+    put(into, at.index);
+}
+void take(number_taker &from, position &at) {
+    from.take(at.commit.value);
+    from.take(at.index);
+}
 
 } // namespace
 
@@ -49,7 +39,7 @@ bool stream_place::read(const token_seal &by, std::string_view id) {
     taker.take(common_.timeline);
     taker.take(common_.subject);
     taker.take(asked_for);
-    taker.take(most_);
+    take(taker, most_);
     of_another_ = asked_for != asked_for_;
     std::uint32_t schema = 0;
     for (std::size_t topic = 0; topic < topics_.size() && !of_another_; ++topic) {
@@ -58,7 +48,7 @@ bool stream_place::read(const token_seal &by, std::string_view id) {
         taker.take(flags);
         one = {.known = (flags & known) != 0, .at = most_};
         if (flags & elsewhere)
-            taker.take(one.at);
+            take(taker, one.at);
         if (flags & other_schema)
             taker.take(schema);
         if (flags & has_row_id)
@@ -118,8 +108,7 @@ std::string stream_place::text(const token_seal &by) const {
     put(content, common_.timeline);
     put(content, common_.subject);
     put(content, of_another_ ? ~asked_for_ : asked_for_);
-    put(content, most_.commit.value);
-    put(content, most_.index);
+    put(content, most_);
     std::uint32_t schema = 0;
     for (const auto &one : topics_) {
         if (!one.known) {
@@ -129,10 +118,8 @@ std::string stream_place::text(const token_seal &by) const {
         put(content, static_cast<std::uint8_t>(known | (one.at != most_ ? elsewhere : 0) |
                                                (one.schema != schema ? other_schema : 0) |
                                                (one.row_id != 0 ? has_row_id : 0)));
-        if (one.at != most_) {
-            put(content, one.at.commit.value);
-            put(content, one.at.index);
-        }
+        if (one.at != most_)
+            put(content, one.at);
         if (one.schema != schema)
             put(content, schema = one.schema);
         if (one.row_id != 0)

@@ -62,6 +62,16 @@ std::size_t utf8_length(std::string_view text) {
     return 0;
 }
 
+bool is_utf8(std::string_view text) {
+    while (!text.empty()) {
+        const auto length = utf8_length(text);
+        if (length == 0)
+            return false;
+        text.remove_prefix(length);
+    }
+    return true;
+}
+
 void append_json_string(std::string &into, std::string_view text) {
     into.push_back('"');
     std::size_t copied = 0;
@@ -94,6 +104,12 @@ void append_json_string(std::string &into, std::string_view text) {
     }
     into.append(text, copied, text.size() - copied);
     into.push_back('"');
+}
+
+std::string json_string(std::string_view text) {
+    std::string made;
+    append_json_string(made, text);
+    return made;
 }
 
 } // namespace walcast

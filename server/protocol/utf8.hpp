@@ -13,7 +13,11 @@ inline constexpr std::string_view replacement_character = "\xef\xbf\xbd";
 /// forms and surrogates are none). `text` must not be empty.
 [[nodiscard]] std::size_t utf8_length(std::string_view text);
 
+[[nodiscard]] bool is_utf8(std::string_view text);
+
 /// Appends `text` as a JSON string with its quotes. Bytes that are not UTF-8 become U+FFFD each.
 void append_json_string(std::string &into, std::string_view text);
+/// The same, alone.
+[[nodiscard]] std::string json_string(std::string_view text);
 
 } // namespace walcast

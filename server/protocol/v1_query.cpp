@@ -16,22 +16,6 @@ namespace walcast {
 
 namespace {
 
-bool is_utf8(std::string_view text) {
-    while (!text.empty()) {
-        const auto length = utf8_length(text);
-        if (length == 0)
-            return false;
-        text.remove_prefix(length);
-    }
-    return true;
-}
-
-std::string quoted(std::string_view text) {
-    std::string json;
-    append_json_string(json, text);
-    return json;
-}
-
 bool is_json_list(std::string_view text) {
     json_scanner scanner(text);
     const auto first = scanner.next();
@@ -48,7 +32,7 @@ std::string columns_as_json(const std::string &written) {
     for (std::size_t at = 0; at <= written.size();) {
         const auto end = std::min(written.find(',', at), written.size());
         json.append(json.size() > 1 ? "," : "")
-            .append(quoted(std::string_view(written).substr(at, end - at)));
+            .append(json_string(std::string_view(written).substr(at, end - at)));
         at = end + 1;
     }
     return json + "]";
@@ -96,21 +80,10 @@ class parameter_reader {
     }
 };
 
-std::string subscribe_message(std::string_view id, std::string_view topic, std::string_view options,
-                              std::string_view after) {
-    std::string made = R"({"op":"subscribe","id":)";
-    append_json_string(made, id);
-    append_json_string(made.append(R"(,"topic":)"), topic);
-    made.append(options);
-    if (!after.empty())
-        append_json_string(made.append(R"(,"after":)"), after);
-    return made + "}";
-}
-
 } // namespace
 
 std::string v1_stream_query::subscribe(std::size_t topic, std::string_view token) const {
-    return subscribe_message(topics[topic], topics[topic], options, token);
+    return v1_subscribe_text(topics[topic], topics[topic], options, token);
 }
 
 std::uint64_t v1_stream_query::hash() const {
@@ -118,7 +91,7 @@ std::uint64_t v1_stream_query::hash() const {
 }
 
 std::string v1_latest_query::subscribe(std::string_view id, std::string_view token) const {
-    return subscribe_message(id, "record/" + uuid, options, token);
+    return v1_subscribe_text(id, "record/" + uuid, options, token);
 }
 
 std::variant<v1_stream_query, v1_query_problem> parse_stream_query(std::string_view target) {

@@ -2,6 +2,7 @@
 
 #include "server/protocol/json_scanner.hpp"
 #include "server/protocol/json_text.hpp"
+#include "server/protocol/utf8.hpp"
 
 #include <array>
 #include <cstdint>
@@ -207,6 +208,17 @@ v1_request parse_v1_request(std::string_view message) {
     return v1_bad_request{
         reader.found_name(member_key::id, v1_subscribe::max_id_bytes).value_or(std::string()),
         bad != nullptr ? bad->why : reader.why_not()};
+}
+
+std::string v1_subscribe_text(std::string_view id, std::string_view topic, std::string_view options,
+                              std::string_view after) {
+    std::string made = R"({"op":"subscribe","id":)";
+    append_json_string(made, id);
+    append_json_string(made.append(R"(,"topic":)"), topic);
+    made.append(options);
+    if (!after.empty())
+        append_json_string(made.append(R"(,"after":)"), after);
+    return made + "}";
 }
 
 } // namespace walcast

@@ -52,4 +52,9 @@ using v1_request = std::variant<v1_auth, v1_subscribe, v1_unsubscribe, v1_nothin
 /// stack here, and event_filter limits it for `filters`.
 [[nodiscard]] v1_request parse_v1_request(std::string_view message);
 
+/// What a client says to subscribe: `options` are the other members, each with a comma before it; `after` is
+/// left out if it is empty.
+[[nodiscard]] std::string v1_subscribe_text(std::string_view id, std::string_view topic,
+                                            std::string_view options, std::string_view after);
+
 } // namespace walcast

@@ -43,12 +43,6 @@ std::string full_kind(std::string_view wanted) {
         fmt::format("--kind {}: there is no such kind; there are {}", quoted_text(wanted), known));
 }
 
-std::string json_string(std::string_view text) {
-    std::string made;
-    append_json_string(made, text);
-    return made;
-}
-
 std::string json_list(const std::vector<std::string> &values) {
     std::string made;
     for (const auto &value : values)

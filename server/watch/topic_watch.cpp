@@ -30,17 +30,11 @@ const json &member(const json &of, const char *name) {
     return found == of.MemberEnd() ? null_value : found->value;
 }
 
-std::string json_string(std::string_view text) {
-    std::string made;
-    append_json_string(made, text);
-    return made;
-}
-
-/// What the subscribes of a kind of topic have in common.
+/// What the subscribes of a kind of topic have in common: members, each with a comma before it.
 std::string wishes_of(topic_kind kind, const watch_options &options) {
     std::string made;
     const auto add = [&](std::string_view key, std::string_view value) {
-        made += fmt::format(R"({}"{}":{})", made.empty() ? "" : ",", key, value);
+        made += fmt::format(R"(,"{}":{})", key, value);
     };
     if (kind == topic_kind::record && !options.select.empty()) {
         std::string columns;

@@ -1,8 +1,7 @@
 #include "server/watch/watched_topic.hpp"
 
-#include "server/protocol/utf8.hpp"
+#include "server/protocol/v1_request.hpp"
 
-#include <fmt/format.h>
 #include <utility>
 
 namespace walcast {
@@ -15,16 +14,7 @@ watched_topic::watched_topic(std::string name, std::string wishes, std::string a
 
 std::string watched_topic::subscribe() {
     is_ = standing::asked;
-    std::string quoted, made;
-    append_json_string(quoted, name_);
-    made = fmt::format(R"({{"op":"subscribe","id":{0},"topic":{0})", quoted);
-    if (!wishes_.empty())
-        made += ',' + wishes_;
-    if (!token_.empty()) {
-        made += R"(,"after":)";
-        append_json_string(made, token_);
-    }
-    return made + '}';
+    return v1_subscribe_text(name_, name_, wishes_, token_);
 }
 
 void watched_topic::reached(std::string_view token) {

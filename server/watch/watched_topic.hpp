@@ -18,7 +18,8 @@ class watched_topic {
         finished, ///< refused: it is not asked for again
     };
 
-    /// `wishes` are the members of the subscribe that are always the same: `"select":["name"]`, or empty.
+    /// `wishes` are the members of the subscribe that are always the same, each with a comma before it:
+    /// `,"select":["name"]`.
     watched_topic(std::string name, std::string wishes, std::string after);
 
     [[nodiscard]] const std::string &name() const { return name_; }

@@ -56,16 +56,6 @@ void check_around(const event_filter &of) {
     require(read != nullptr && read->canonical == canonical, "a subscription is found again by its filter");
 }
 
-bool is_utf8(std::string_view text) {
-    while (!text.empty()) {
-        const auto length = utf8_length(text);
-        if (length == 0)
-            return false;
-        text.remove_prefix(length);
-    }
-    return true;
-}
-
 } // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {

@@ -59,16 +59,6 @@ void check_message(const std::string &message, std::string_view id, bool utf8) {
     require(!utf8 || name == id, "a subscription has the name that the client gave it");
 }
 
-bool is_utf8(std::string_view text) {
-    while (!text.empty()) {
-        const auto length = utf8_length(text);
-        if (length == 0)
-            return false;
-        text.remove_prefix(length);
-    }
-    return true;
-}
-
 void check_messages(std::string_view id, std::string_view text) {
     const bool utf8 = is_utf8(id);
     const auto token = ours.seal(resume_point{});

@@ -176,7 +176,7 @@ TEST_CASE("nothing in a message controls the terminal") {
 }
 
 TEST_CASE("what is known of a topic") {
-    watched_topic watched("record/u", R"("select":["n"])", "");
+    watched_topic watched("record/u", R"(,"select":["n"])", "");
     CHECK(watched.subscribe() == R"({"op":"subscribe","id":"record/u","topic":"record/u","select":["n"]})");
     watched.reached("T1");
     watched.reached("");
