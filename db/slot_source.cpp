@@ -377,9 +377,8 @@ void slot_source::emit(bool always) {
 slot_source::awaitable<void> slot_source::confirm(async_connection &connection) {
     const auto now = std::chrono::steady_clock::now();
     const auto received = std::max(decoded_, confirmed_);
-    auto confirmed = options_.settled ? retention_.confirm(decoded_, unix_microseconds(), options_.settled())
-                                      : retention_.confirm(decoded_, unix_microseconds());
-    if (const auto most = options_.received ? options_.received(decoded_) : decoded_; most < confirmed)
+    auto confirmed = retention_.confirm(decoded_, unix_microseconds(), options_.settled());
+    if (const auto most = options_.received(decoded_); most < confirmed)
         confirmed = std::max(most, std::min(confirmed_, confirmed)); // never back
     if (std::exchange(confirmed_, confirmed) != confirmed)
         co_await connection.send(make_status_update(received, confirmed, unix_microseconds(), false));

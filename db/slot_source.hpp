@@ -25,8 +25,8 @@ struct slot_options {
     retention::limits keep;
     std::string spill_directory = "/var/tmp";
     std::string memory; ///< the file of event_memory; empty: none
-    /// What was committed before this position, and handed over, is visible to queries. Null: everything.
-    std::function<lsn()> settled = {};
+    /// What was committed before this position, and handed over, is visible to queries.
+    std::function<lsn()> settled = [] { return lsn{~std::uint64_t{0}}; };
     /// A stream on which nothing was heard for so long, in spite of asking, is given up; and so is a query
     /// without an answer.
     std::chrono::milliseconds silence{20'000};
@@ -34,7 +34,7 @@ struct slot_options {
     /// the time after each attempt, as the server may be working through something large that is not for us.
     std::chrono::milliseconds stall{30'000};
     /// Of what has been read, what the receivers have really got (see visibility_gate): no more is confirmed.
-    std::function<lsn(lsn)> received;
+    std::function<lsn(lsn)> received = [](lsn decoded) { return decoded; };
 };
 
 /// The source that reads a logical replication slot.
