@@ -35,6 +35,8 @@ struct walk_set {
     [[nodiscard]] bool empty() const { return records.empty() && grants.empty() && events.empty(); }
 };
 
+struct walk_step;
+
 /// The place of one shard where the stream meets the subscriptions of protocol v1.
 ///
 /// It stands where the judge stands: a transaction is processed when it has been judged. Then, in this order,
@@ -111,6 +113,10 @@ class topic_hub {
     /// `place`: of the segment's first event among `readers`.
     void match_events(const transaction &segment, std::span<const audience_ptr> readers, std::size_t &place);
     [[nodiscard]] std::size_t events_in(std::uint64_t number);
+    void walk_through(walk_step &step);
+    void walk_record(walk_step &step, const transaction &segment, const change &change);
+    void walk_event(walk_step &step, const transaction &segment, position at, const event &what,
+                    const audience *readers);
     [[nodiscard]] static shared_frame
     past_frame(const transaction &segment, const change &one, const v1_subscription &to,
                std::vector<std::pair<const projection *, shared_frame>> &made);

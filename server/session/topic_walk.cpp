@@ -15,6 +15,28 @@ constexpr std::chrono::milliseconds resuming_time{1};
 constexpr std::size_t walk_slice = 8'192;
 } // namespace
 
+/// One transaction of a walk.
+struct walk_step {
+    const walk_set &whom;
+    v1_session *alone;
+    std::uint64_t number;
+    /// `alone` stopped before it: it is looked at for what must be asked, and nothing is sent.
+    bool foresees;
+    bool stopped = foresees;
+
+    /// Has something sent, unless that one has no room or must ask first: then it goes on here later.
+    template <class Send>
+    void take(v1_subscription &one, Send &&send) {
+        if (stopped && alone != nullptr)
+            return;
+        if (one.owner->has_room() && send())
+            return;
+        stopped = true;
+        if (alone == nullptr)
+            one.owner->stop_at(number);
+    }
+};
+
 void walk_set::add(v1_subscription &one) {
     if (one.record != nullptr)
         records[one.record].push_back(&one);
@@ -28,88 +50,91 @@ std::optional<std::uint64_t> topic_hub::walk(std::uint64_t from, const walk_set 
     if (from < window_.base() && from < window_.processed())
         return std::nullopt;
     std::size_t looked_at = 0;
-    std::optional<std::uint64_t>
-        stop; // where `alone` has to wait; what follows is looked at for what it must ask
+    std::optional<std::uint64_t> stop; // where `alone` has to wait
     for (auto number = from; number < window_.processed(); ++number) {
         if (!window_.holds(number))
             return stop;
-        bool stopped = stop.has_value();
-        const auto audiences = past_audiences_.find(number);
-        std::size_t place = 0, count = 0;
-        const auto take = [&](v1_subscription &one, auto &&send) {
-            if (stopped && alone != nullptr)
-                return;
-            if (one.owner->has_room() && send())
-                return;
-            stopped = true;
-            if (alone == nullptr)
-                one.owner->stop_at(number);
-        };
+        std::size_t count = 0;
         window_.each_segment(number, [&](const transaction &segment) { count += segment.changes().size(); });
         if (looked_at > 0 && alone != nullptr && looked_at + count > walk_slice)
             return stop.value_or(number);
         looked_at += count;
-        if (!whom.events.empty() && audiences != past_audiences_.end())
-            place = audiences->second.size() - events_in(number);
-        window_.each_segment(number, [&](const transaction &segment) {
-            for (const auto &change : segment.changes()) {
-                const auto at = segment.position_of(change);
-                if (auto *topic = stop ? nullptr : records_.find(segment, change)) {
-                    const auto found = whom.records.find(topic);
-                    if (found == whom.records.end())
-                        continue;
-                    const auto row_id = records_.row_id_of(segment, change);
-                    records_.note_row_id(*topic, row_id, false);
-                    std::vector<std::pair<const projection *, shared_frame>> frames;
-                    for (auto *one : found->second)
-                        if (one->at < at && one->is != v1_subscription::standing::waiting)
-                            take(*one, [&] {
-                                // Another row was there before, and was deleted unseen, or none.
-                                if (one->guessed && change.kind == change_kind::insert) {
-                                    one->owner->reset(*one, v1_reset::expired);
-                                    return true;
-                                }
-                                one->row_id = row_id;
-                                one->owner->send_change(*one, at, past_frame(segment, change, *one, frames));
-                                return true;
-                            });
-                }
-                event what;
-                if (whom.events.empty() || reader_.read(segment, change, what) != event_problem::none)
-                    continue;
-                const auto *readers = audiences != past_audiences_.end() && place < audiences->second.size()
-                                          ? audiences->second[place].get()
-                                          : nullptr;
-                ++place;
-                shared_frame body;
-                for (auto *one : whom.events)
-                    if (one->at >= at || !one->filter->matches(what))
-                        continue;
-                    else if (stopped && alone != nullptr)
-                        alone->foresee(number, at, what, readers);
-                    else
-                        take(*one, [&] {
-                            if (!body)
-                                body = encode_event(what, segment.committed_at());
-                            return one->owner->send_past_event(*one, number, at, what, readers, body);
-                        });
-            }
-        });
-        for (const auto &[topic, subscriptions] : whom.grants)
-            if (const auto *change = topic->find(number))
-                for (auto *one : subscriptions)
-                    if (one->at < change->at && one->is != v1_subscription::standing::waiting)
-                        take(*one, [&] {
-                            one->owner->send_change(*one, change->at, change->body);
-                            return true;
-                        });
-        if (stopped && alone != nullptr) {
-            stop = stop.value_or(number);
-            if (!alone->asks_more())
-                return stop;
-        }
+        walk_step step{whom, alone, number, stop.has_value()};
+        walk_through(step);
+        if (!step.stopped || alone == nullptr)
+            continue;
+        stop = stop.value_or(number);
+        if (!alone->asks_more())
+            return stop;
     }
     return stop.value_or(window_.processed());
+}
+
+void topic_hub::walk_through(walk_step &step) {
+    // A row of `logs` may be a record that somebody follows, and is an event all the same.
+    const auto known = past_audiences_.find(step.number);
+    const auto readers = known == past_audiences_.end() ? std::span<const audience_ptr>() : known->second;
+    auto place = readers.empty() || step.whom.events.empty() ? 0 : readers.size() - events_in(step.number);
+    window_.each_segment(step.number, [&](const transaction &segment) {
+        for (const auto &change : segment.changes()) {
+            if (!step.foresees)
+                walk_record(step, segment, change);
+            event what;
+            if (step.whom.events.empty() || reader_.read(segment, change, what) != event_problem::none)
+                continue;
+            walk_event(step, segment, segment.position_of(change), what,
+                       place < readers.size() ? readers[place].get() : nullptr);
+            ++place;
+        }
+    });
+    for (const auto &[topic, subscriptions] : step.whom.grants)
+        if (const auto *change = topic->find(step.number))
+            for (auto *one : subscriptions)
+                if (one->at < change->at && one->is != v1_subscription::standing::waiting)
+                    step.take(*one, [&] {
+                        one->owner->send_change(*one, change->at, change->body);
+                        return true;
+                    });
+}
+
+void topic_hub::walk_record(walk_step &step, const transaction &segment, const change &change) {
+    auto *topic = records_.find(segment, change);
+    const auto found = topic == nullptr ? step.whom.records.end() : step.whom.records.find(topic);
+    if (found == step.whom.records.end())
+        return;
+    const auto at = segment.position_of(change);
+    const auto row_id = records_.row_id_of(segment, change);
+    records_.note_row_id(*topic, row_id, false);
+    std::vector<std::pair<const projection *, shared_frame>> frames;
+    for (auto *one : found->second)
+        if (one->at < at && one->is != v1_subscription::standing::waiting)
+            step.take(*one, [&] {
+                // Another row was there before, and was deleted unseen, or none.
+                if (one->guessed && change.kind == change_kind::insert) {
+                    one->owner->reset(*one, v1_reset::expired);
+                    return true;
+                }
+                one->row_id = row_id;
+                one->owner->send_change(*one, at, past_frame(segment, change, *one, frames));
+                return true;
+            });
+}
+
+void topic_hub::walk_event(walk_step &step, const transaction &segment, position at, const event &what,
+                           const audience *readers) {
+    shared_frame body;
+    for (auto *one : step.whom.events) {
+        if (one->at >= at || !one->filter->matches(what))
+            continue;
+        if (step.stopped && step.alone != nullptr)
+            step.alone->foresee(step.number, at, what, readers);
+        else
+            step.take(*one, [&] {
+                if (!body)
+                    body = encode_event(what, segment.committed_at());
+                return one->owner->send_past_event(*one, step.number, at, what, readers, body);
+            });
+    }
 }
 
 shared_frame topic_hub::past_frame(const transaction &segment, const change &one, const v1_subscription &to,
