@@ -9,6 +9,7 @@ import pytest
 
 from support.arvados import ArvadosDatabase
 from support.certificate import Certificate
+from support.institute import Institute
 from support.paths import OUTPUT, POSTGRES_BIN, RELAY, SCHEMA
 from support.postgres import Postgres
 from support.relay import Relay, migrate_up
@@ -103,6 +104,14 @@ def shared_relay(shared_database: ArvadosDatabase, source: str, directory: Path)
     relay.start()
     yield relay
     relay.close()
+
+
+@pytest.fixture(scope="module")
+def institute(shared_relay: Relay) -> Iterator[Institute]:
+    """Users, projects and permissions in the database of `shared_relay`."""
+    institute = Institute(shared_relay.database)
+    yield institute
+    institute.close()
 
 
 @pytest.fixture

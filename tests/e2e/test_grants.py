@@ -17,13 +17,6 @@ from support.ways import WAYS, Way, foreign_project, shared_project
 LISTENER_BOUND = 6.0
 
 
-@pytest.fixture(scope="module")
-def institute(shared_relay: Relay) -> Iterator[Institute]:
-    institute = Institute(shared_relay.database)
-    yield institute
-    institute.close()
-
-
 class Reader:
     """A user, a session of it, and the institute that it belongs to."""
 

@@ -15,13 +15,6 @@ from support.ways import LinkBetween, foreign_project, shared_project
 pytestmark = pytest.mark.only_source("slot")
 
 
-@pytest.fixture(scope="module")
-def institute(shared_relay: Relay) -> Iterator[Institute]:
-    institute = Institute(shared_relay.database)
-    yield institute
-    institute.close()
-
-
 class Reader:
     """A user with a session, and the collections that it follows."""
 

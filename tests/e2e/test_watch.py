@@ -1,11 +1,8 @@
 """`walcast watch`, against relays and against what is none."""
 
 import json
-import os
-import pty
 import signal
 import socket
-import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,13 +10,12 @@ from pathlib import Path
 
 import pytest
 from conftest import RelayMaker
-from support.arvados import SYSTEM_ROOT_TOKEN, ArvadosDatabase, new_uuid
+from support.arvados import ArvadosDatabase, new_uuid
 from support.certificate import Certificate
 from support.client import difference
-from support.paths import RELAY
 from support.relay import Relay
 from support.wait import free_port, until
-from support.watch import Watch
+from support.watch import Watch, on_a_terminal
 from websockets.sync.server import ServerConnection, serve
 
 
@@ -104,15 +100,7 @@ def test_color_on_a_terminal(shared_relay: Relay, shared_database: ArvadosDataba
                              environment: dict[str, str], colored: bool) -> None:
     last = shared_database.log()
     shared_database.log(event_type="create")
-    terminal, its_other_end = pty.openpty()
-    kept = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
-    done = subprocess.run([str(RELAY), "watch", shared_relay.url(), "--last-log-id", str(last), "--count", "1", *arguments],
-                          env={**kept, "TERM": "xterm", "ARVADOS_API_TOKEN": SYSTEM_ROOT_TOKEN, **environment},
-                          stdout=its_other_end, stderr=subprocess.PIPE, timeout=20, check=False)
-    line = os.read(terminal, 4096).decode()
-    os.close(its_other_end)
-    os.close(terminal)
-    assert done.returncode == 0, done.stderr
+    line = on_a_terminal(shared_relay.url(), "--last-log-id", str(last), "--count", "1", *arguments, **environment)
     assert ("\x1b[32mcreate\x1b[0m" in line) == colored, line
     assert ("\x1b" in line) == colored, line
 

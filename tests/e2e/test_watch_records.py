@@ -1,21 +1,17 @@
 """`walcast watch record/UUID`: the state of objects and each change, on a terminal and for scripts."""
 
 import json
-import os
-import pty
 import signal
-import subprocess
 import time
 
 import pytest
 from conftest import RelayMaker
-from support.arvados import SYSTEM_ROOT_TOKEN, ArvadosDatabase, new_uuid
+from support.arvados import ArvadosDatabase, new_uuid
 from support.institute import Institute
-from support.paths import RELAY
 from support.records import delete_record, insert_record, new_record, read_record, update_record
 from support.relay import Relay
 from support.wait import until
-from support.watch import Watch
+from support.watch import Watch, on_a_terminal
 from support.ways import LinkBetween, foreign_project
 
 pytestmark = pytest.mark.only_source("slot")
@@ -125,15 +121,7 @@ def test_events(shared_relay: Relay) -> None:
     ([], {}, True), ([], {"NO_COLOR": "1"}, False), (["--color=always"], {"NO_COLOR": "1"}, True), (["--color=never"], {}, False)])
 def test_color_on_a_terminal(shared_relay: Relay, arguments: list[str], environment: dict[str, str], colored: bool) -> None:
     uuid = new_record(shared_relay.database.connection)
-    terminal, its_other_end = pty.openpty()
-    kept = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
-    done = subprocess.run([str(RELAY), "watch", shared_relay.url(), f"record/{uuid}", "--select", "uuid", "--once", *arguments],
-                          env={**kept, "TERM": "xterm", "ARVADOS_API_TOKEN": SYSTEM_ROOT_TOKEN, **environment},
-                          stdout=its_other_end, stderr=subprocess.PIPE, timeout=20, check=False)
-    text = os.read(terminal, 4096).decode()
-    os.close(its_other_end)
-    os.close(terminal)
-    assert done.returncode == 0, done.stderr
+    text = on_a_terminal(shared_relay.url(), f"record/{uuid}", "--select", "uuid", "--once", *arguments, **environment)
     assert ("\x1b[36mstate\x1b[0m" in text) == colored, text
     assert ("\x1b" in text) == colored, text
 

@@ -14,7 +14,7 @@ from urllib.parse import quote, urlencode
 from support.arvados import SYSTEM_ROOT_TOKEN
 from support.relay import Relay
 from support.v1_schema import problem_of
-from support.v1_state import Message, State
+from support.v1_state import Message, State, check_message
 
 PATH = "/arvados/v1/events/stream"
 
@@ -277,9 +277,7 @@ class EventSource:
 
     def expect(self, op: str, timeout: float = 20, **has: object) -> Message:
         message = self.next(timeout)
-        assert message["op"] == op, f"expected {op}, got {str(message)[:600]}"
-        for key, value in has.items():
-            assert message.get(key) == value, f"{key} of {op} is {message.get(key)!r}, not {value!r}: {str(message)[:600]}"
+        check_message(message, op, has)
         return message
 
     def until_live(self, timeout: float = 20) -> None:

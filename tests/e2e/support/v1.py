@@ -14,7 +14,7 @@ from support.arvados import SYSTEM_ROOT_TOKEN
 from support.client import Closed, Filter, parse
 from support.relay import Relay
 from support.v1_schema import problem_of
-from support.v1_state import Message, Record, State
+from support.v1_state import Message, Record, State, check_message
 
 PATH = "/arvados/v1/events.ws"
 
@@ -53,9 +53,7 @@ class Subscription:
     def expect(self, op: str, timeout: float = 10, **has: Any) -> Message:
         """The next message has this op and these values."""
         message = self.next(timeout)
-        assert message["op"] == op, f"expected {op}, got {str(message)[:600]}"
-        for key, value in has.items():
-            assert message.get(key) == value, f"{key} of {op} is {message.get(key)!r}, not {value!r}: {str(message)[:600]}"
+        check_message(message, op, has)
         return message
 
     def expect_snapshot(self, timeout: float = 10) -> Any:

@@ -13,6 +13,13 @@ class Wrong(AssertionError):
     """A message that no relay should send here."""
 
 
+def check_message(message: Message, op: str, has: dict[str, Any]) -> None:
+    """It has this op and these values."""
+    assert message["op"] == op, f"expected {op}, got {str(message)[:600]}"
+    for key, value in has.items():
+        assert message.get(key) == value, f"{key} of {op} is {message.get(key)!r}, not {value!r}: {str(message)[:600]}"
+
+
 @dataclass
 class State:
     """Takes the messages of one subscription in order; throws Wrong at one that the protocol does not allow.

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import signal
 import subprocess
 import threading
@@ -115,3 +116,17 @@ class Watch:
         assert len(self.notices) == 1, self.notices
         assert wanted in self.notices[0], self.notices
         assert not self.lines, self.lines
+
+
+def on_a_terminal(*arguments: str, **environment: str) -> str:
+    """What a watch that ends by itself has printed on a terminal, as an administrator."""
+    terminal, its_other_end = pty.openpty()
+    kept = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
+    done = subprocess.run([str(RELAY), "watch", *arguments],
+                          env={**kept, "TERM": "xterm", "ARVADOS_API_TOKEN": SYSTEM_ROOT_TOKEN, **environment},
+                          stdout=its_other_end, stderr=subprocess.PIPE, timeout=20, check=False)
+    text = os.read(terminal, 4096).decode()
+    os.close(its_other_end)
+    os.close(terminal)
+    assert done.returncode == 0, done.stderr
+    return text

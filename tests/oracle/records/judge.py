@@ -13,6 +13,18 @@ class Wrong(Exception):
     """What was told is not what happened."""
 
 
+def allow_reset(fact: Fact, asked: Fact | None, since: int, dropped: int) -> None:
+    """What was kept for long may have expired; everything else needs a reason that the oracle knows: a foreign token, or a slot
+    that was dropped since that round."""
+    allowed = {"expired", "lagging"}
+    if asked is not None and asked.foreign:
+        allowed.add(asked.foreign)
+    if dropped >= since:
+        allowed.add("epoch")
+    if fact.kind not in allowed:
+        raise Wrong(f"RESET: {fact.kind}, for no reason; allowed were {sorted(allowed)}")
+
+
 @dataclass
 class Course:
     """Where the judge is in the tape of one subscription: `count` entries of its story were told, None before the first state.
@@ -183,14 +195,7 @@ class Course:
             raise Wrong(f"LEAK: {what}, and it was hidden since {self.place:X}, of which nothing was said")
 
     def _reset(self, fact: Fact, dropped: int) -> None:
-        """What was kept for long may have expired; everything else needs a reason that the oracle knows."""
-        allowed = {"expired", "lagging"}
-        if self.asked is not None and self.asked.foreign:
-            allowed.add(self.asked.foreign)
-        if dropped >= self.since:
-            allowed.add("epoch")
-        if fact.kind not in allowed:
-            raise Wrong(f"RESET: {fact.kind}, for no reason; allowed were {sorted(allowed)}")
+        allow_reset(fact, self.asked, self.since, dropped)
         self.lacks_state, self.count, self.asked = True, None, None
 
     def _error(self, story: Story, fact: Fact, begin: int) -> None:

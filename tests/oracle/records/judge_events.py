@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from oracle.records.history import EVENT_COLUMNS, LoggedEvent, Sequence
-from oracle.records.judge import Wrong
+from oracle.records.judge import Wrong, allow_reset
 from oracle.records.rights import Rights
 from oracle.records.tape import Fact
 
@@ -56,13 +56,7 @@ class EventCourse:
         self._pass(events, rights, len(events), "the end of the round")
 
     def _reset(self, fact: Fact, dropped: int) -> None:
-        allowed = {"expired", "lagging"}
-        if self.asked is not None and self.asked.foreign:
-            allowed.add(self.asked.foreign)
-        if dropped >= self.since:
-            allowed.add("epoch")
-        if fact.kind not in allowed:
-            raise Wrong(f"RESET: {fact.kind}, for no reason; allowed were {sorted(allowed)}")
+        allow_reset(fact, self.asked, self.since, dropped)
         self.count, self.asked = None, None
 
     def _live(self, events: Sequence[LoggedEvent], rights: Rights, fact: Fact) -> None:
