@@ -2,6 +2,8 @@
 
 #include "server/judge/judge.hpp"
 
+#include "tests/unit/judge/stream_writer.hpp"
+
 #include <algorithm>
 #include <doctest/doctest.h>
 #include <fmt/format.h>
@@ -45,7 +47,7 @@ const auto users = table("users",
                          'd');
 
 /// A database of permissions and users; questions are answered when the test says so.
-class site {
+class site : public testing::stream_writer {
   public:
     site()
         : judge_(reader_rules(true),
@@ -118,8 +120,7 @@ class site {
         return *this;
     }
     site &empty_table() {
-        open();
-        builder_.add(change_kind::truncate, permissions);
+        truncate(permissions);
         kept_ = std::exchange(rows_, {});
         return *this;
     }
@@ -129,32 +130,20 @@ class site {
         return *this;
     }
     void commit() {
-        open();
-        transactions_.push_back(builder_.finish(end()));
+        finish();
         follow();
     }
     void cut() {
-        open();
-        transactions_.push_back(builder_.cut());
+        cut_here();
         follow();
     }
-    void follow() {
-        batch next;
-        next.exact = exact;
-        next.ready = true;
-        next.epoch = epoch;
-        next.transactions = std::exchange(transactions_, {});
-        next.decoded = end();
-        judge_.follow(next, 1);
-    }
+    void follow() { judge_.follow(take_batch(), 1); }
     void answer() {
         while (!asked.empty())
             for (const auto &one : std::exchange(asked, {}))
                 judge_.answer(read(one), 1);
     }
 
-    bool exact = true;
-    std::uint64_t epoch = 1;
     std::uint64_t judged = 0;
     std::vector<access_query> asked;
     std::vector<grants_report> reports;
@@ -171,10 +160,9 @@ class site {
     static std::vector<text> row(unsigned who, const std::string &target, grant of) {
         return row({user(who), target}, of);
     }
-    [[nodiscard]] lsn end() const { return lsn{1'000 + 10 * xid_ + 5}; }
     access_answer read(const access_query &query) {
         access_answer given{.number = query.number};
-        given.snapshot = fmt::format("{}:{}:", xid_ + 1, xid_ + 1);
+        given.snapshot = snapshot();
         given.as_of = end();
         for (const auto &one : query.origins) {
             const std::string uuid(one.view());
@@ -188,29 +176,9 @@ class site {
         }
         return given;
     }
-    void open() {
-        if (!builder_.open())
-            builder_.begin(++xid_, lsn{1'000 + 10 * xid_}, 1);
-    }
-    void add(const relation_ptr &to, const std::vector<text> &before, const std::vector<text> &after) {
-        if (before.empty() && after.empty())
-            return;
-        open();
-        builder_.add(before.empty()  ? change_kind::insert
-                     : after.empty() ? change_kind::remove
-                                     : change_kind::update,
-                     to);
-        for (const auto &one : before)
-            builder_.add_old(one ? value_kind::text : value_kind::null, one.value_or(""));
-        for (const auto &one : after)
-            builder_.add_new(one ? value_kind::text : value_kind::null, one.value_or(""));
-    }
 
     std::map<place, grant> rows_, kept_;
     std::map<std::string, bool> admins_;
-    std::uint32_t xid_ = 0;
-    transaction_builder builder_;
-    std::vector<transaction_ptr> transactions_;
 };
 
 names set_of(const std::vector<uuid_text> &uuids) {

@@ -2,6 +2,8 @@
 
 #include "server/judge/judge.hpp"
 
+#include "tests/unit/judge/stream_writer.hpp"
+
 #include <algorithm>
 #include <doctest/doctest.h>
 #include <fmt/format.h>
@@ -74,7 +76,7 @@ struct said {
 
 /// A database in which user 1 reads group 1, collection 1 belongs to group 1, and request 1, of group 1, is
 /// for container 1.
-class site {
+class site : public testing::stream_writer {
   public:
     site()
         : judge_(reader_rules(true),
@@ -88,6 +90,7 @@ class site {
                       },
                   .request_position = [](lsn) {},
                   .ready = [this](reader_id who) { ready.insert(who); }}) {
+        now = start_us;
         grants[{user(1), user(1)}] = {3, true};
         grants[{user(2), user(2)}] = {3, true};
         grants[{user(1), group(1)}] = {1, true};
@@ -179,25 +182,15 @@ class site {
     }
     /// Committed, and in the stream.
     void commit() {
-        open();
-        transactions_.push_back(builder_.finish(lsn{1'000 + 10 * xid_ + 5}));
+        finish();
         follow();
     }
     /// The first part of it is in the stream.
     void cut() {
-        open();
-        transactions_.push_back(builder_.cut());
+        cut_here();
         follow();
     }
-    void follow() {
-        batch next;
-        next.exact = exact;
-        next.ready = true;
-        next.epoch = epoch;
-        next.transactions = std::exchange(transactions_, {});
-        next.decoded = lsn{1'000 + 10 * xid_ + 5};
-        judge_.follow(next, now);
-    }
+    void follow() { judge_.follow(take_batch(), now); }
 
     /// All questions, as things are now.
     void answer() {
@@ -212,8 +205,8 @@ class site {
     }
     access_answer read(const access_query &query) {
         access_answer given{.number = query.number};
-        given.snapshot = fmt::format("{}:{}:", xid_ + 1, xid_ + 1);
-        given.as_of = lsn{1'000 + 10 * xid_ + 5};
+        given.snapshot = snapshot();
+        given.as_of = end();
         for (const auto &one : query.origins) {
             grant_rows rows{.user = one, .active = true, .targets = {}};
             const auto known = objects.find(std::string(one.view()));
@@ -239,9 +232,6 @@ class site {
         return given;
     }
 
-    std::int64_t now = start_us;
-    bool exact = true;
-    std::uint64_t epoch = 1;
     std::uint64_t judged = 0;
     std::vector<access_query> asked;
     std::set<reader_id> ready;
@@ -255,26 +245,8 @@ class site {
     static std::vector<text> permission(unsigned who, const std::string &target, grant of) {
         return {user(who), target, std::to_string(of.level), of.owned ? "t" : "f"};
     }
-    void open() {
-        if (!builder_.open())
-            builder_.begin(++xid_, lsn{1'000 + 10 * xid_}, now);
-    }
-    void add(const relation_ptr &to, const std::vector<text> &before, const std::vector<text> &after) {
-        open();
-        builder_.add(before.empty()  ? change_kind::insert
-                     : after.empty() ? change_kind::remove
-                                     : change_kind::update,
-                     to);
-        for (const auto &one : before)
-            builder_.add_old(one ? value_kind::text : value_kind::null, one.value_or(""));
-        for (const auto &one : after)
-            builder_.add_new(one ? value_kind::text : value_kind::null, one.value_or(""));
-    }
 
     std::int64_t last_row_ = 0;
-    std::uint32_t xid_ = 0;
-    transaction_builder builder_;
-    std::vector<transaction_ptr> transactions_;
 };
 
 } // namespace
