@@ -4,6 +4,7 @@
 #include "tests/bench/log_rows.hpp"
 #include "tests/bench/order_check.hpp"
 #include "tests/bench/proc_stat.hpp"
+#include "tests/bench/relay_options.hpp"
 #include "tests/bench/report.hpp"
 #include "tests/bench/round_writer.hpp"
 #include "tests/bench/ws_client.hpp"
@@ -189,16 +190,10 @@ std::vector<std::string> row_of(const variant_result &result) {
 }
 
 void add_options(CLI::App &app, options &chosen) {
-    app.option_defaults()->take_last(); // run.sh puts what the user adds behind its own
+    add_relay_options(app, chosen.server.port, chosen.token, chosen.connection);
     app.add_option("--host", chosen.server.host, "where the server listens")->capture_default_str();
-    app.add_option("--port", chosen.server.port, "its port")->required();
-    app.add_option("--token", chosen.token, "an administrator's token")
-        ->required()
-        ->envname("WALCAST_BENCH_TOKEN");
     app.add_option("--tokens", chosen.tokens_file,
                    "file with tokens of users, one a line: their sessions are measured, too");
-    app.add_option("--pg", chosen.connection, "libpq connection string of a role that may write `logs`")
-        ->required();
     app.add_option("--server-pid", chosen.server_pid, "process whose CPU time is measured")->required();
     app.add_option("--sessions", chosen.sessions, "connections, each with one subscription")
         ->capture_default_str();

@@ -3,6 +3,7 @@
 
 #include "tests/bench/drain.hpp"
 #include "tests/bench/log_rows.hpp"
+#include "tests/bench/relay_options.hpp"
 #include "tests/bench/report.hpp"
 
 #include <CLI/CLI.hpp>
@@ -202,15 +203,8 @@ class ingest_bench {
 
 void add_options(CLI::App &app, options &chosen) {
     drain_setup &setup = chosen.setup;
-    app.option_defaults()->take_last(); // run.sh puts what the user adds behind its own
-    app.add_option("--pg", setup.connection, "libpq connection string of a superuser")->required();
-    app.add_option("--port", setup.port, "where the relay listens on 127.0.0.1")->required();
-    app.add_option("--token", setup.token, "an administrator's token")
-        ->required()
-        ->envname("WALCAST_BENCH_TOKEN");
-    app.add_option("--management-token", setup.management_token, "for /status.json")
-        ->required()
-        ->envname("WALCAST_BENCH_MANAGEMENT_TOKEN");
+    add_relay_options(app, setup.port, setup.token, setup.connection);
+    add_management_token(app, setup.management_token);
     app.add_option("--slot", setup.slot, "the relay's slot; dropped and made anew")->capture_default_str();
     app.add_option("--publication", setup.publication, "the relay's publication")->capture_default_str();
     app.add_option("--pg-bin", setup.pg_bin, "folder of pg_recvlogical")->required();

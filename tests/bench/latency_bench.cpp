@@ -3,6 +3,7 @@
 #include "tests/bench/commit_watch.hpp"
 #include "tests/bench/histogram.hpp"
 #include "tests/bench/log_rows.hpp"
+#include "tests/bench/relay_options.hpp"
 #include "tests/bench/report.hpp"
 #include "tests/bench/v1_text.hpp"
 #include "tests/bench/ws_client.hpp"
@@ -252,12 +253,7 @@ class latency_bench {
 };
 
 void add_options(CLI::App &app, options &chosen) {
-    app.option_defaults()->take_last(); // run.sh puts what the user adds behind its own
-    app.add_option("--port", chosen.server.port, "where the relay listens on 127.0.0.1")->required();
-    app.add_option("--token", chosen.token, "an administrator's token")
-        ->required()
-        ->envname("WALCAST_BENCH_TOKEN");
-    app.add_option("--pg", chosen.connection, "libpq connection string of a superuser")->required();
+    add_relay_options(app, chosen.server.port, chosen.token, chosen.connection);
     app.add_option("--pg-bin", chosen.pg_bin, "folder of pg_recvlogical")->required();
     app.add_option("--slot", chosen.slot, "the relay's slot")->capture_default_str();
     app.add_option("--folder", chosen.folder, "for the JSON lines and logs")->capture_default_str();

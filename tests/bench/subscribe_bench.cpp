@@ -3,6 +3,7 @@
 
 #include "tests/bench/log_rows.hpp"
 #include "tests/bench/proc_stat.hpp"
+#include "tests/bench/relay_options.hpp"
 #include "tests/bench/report.hpp"
 #include "tests/bench/status_probe.hpp"
 #include "tests/bench/v1_text.hpp"
@@ -255,15 +256,8 @@ class subscribe_bench {
 };
 
 void add_options(CLI::App &app, options &chosen) {
-    app.option_defaults()->take_last(); // run.sh puts what the user adds behind its own
-    app.add_option("--port", chosen.server.port, "where the relay listens on 127.0.0.1")->required();
-    app.add_option("--token", chosen.token, "an administrator's token")
-        ->required()
-        ->envname("WALCAST_BENCH_TOKEN");
-    app.add_option("--management-token", chosen.management_token, "for /metrics")
-        ->required()
-        ->envname("WALCAST_BENCH_MANAGEMENT_TOKEN");
-    app.add_option("--pg", chosen.connection, "libpq connection string of a superuser")->required();
+    add_relay_options(app, chosen.server.port, chosen.token, chosen.connection);
+    add_management_token(app, chosen.management_token);
     app.add_option("--server-pid", chosen.server_pid, "process whose CPU time is measured")->required();
     app.add_option("--records", chosen.records, "cold subscribes, each to a record of its own")
         ->capture_default_str();
