@@ -75,15 +75,6 @@ bool matches(const std::vector<character> &pattern, const std::vector<character>
     return reached.back();
 }
 
-bool is_utf8(std::string_view text) {
-    while (!text.empty())
-        if (utf8_length(text) == 0)
-            return false;
-        else
-            take(text);
-    return true;
-}
-
 } // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {
